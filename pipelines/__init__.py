@@ -1,0 +1,1 @@
+"""Plans, engines, fitting, training, inference, evaluation and the command line."""

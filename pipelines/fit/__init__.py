@@ -1,0 +1,1 @@
+"""Fitting of tokenizers and vocoders from a corpus."""

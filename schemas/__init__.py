@@ -1,0 +1,1 @@
+"""Records, shard manifests and the vocabulary layout: what every layer agrees on."""

@@ -1,0 +1,1 @@
+"""Speech to pitch codes. One file a backend."""

@@ -1,0 +1,36 @@
+"""All backends by role and name. Modules are imported when a backend is asked for, not before."""
+
+import importlib
+from difflib import get_close_matches
+from typing import Literal, cast
+
+from schemas.errors import UserError
+from transforms.backend import BackendConfig
+
+Role = Literal["align", "units", "pitch", "style", "vocoder"]
+
+BACKENDS: dict[Role, dict[str, str]] = {
+    "align": {"pocketsphinx": "transforms.align.pocketsphinx:PocketsphinxConfig"},
+    "units": {
+        "whisper": "transforms.units.whisper:WhisperUnitsConfig",
+        "hubert": "transforms.units.hubert:HubertUnitsConfig",
+    },
+    "pitch": {"fcpe": "transforms.pitch.fcpe:FcpePitchConfig"},
+    "style": {"prosody": "transforms.style.prosody:ProsodyStyleConfig"},
+    "vocoder": {"hifigan": "transforms.vocoder.hifigan:HifiganConfig"},
+}
+
+
+def config_class(role: Role, kind: str) -> type[BackendConfig]:
+    """The config class of a backend.
+
+    Raises:
+        UserError: No such backend.
+    """
+    table = BACKENDS[role]
+    if kind not in table:
+        near = get_close_matches(kind, table, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"{role}.kind: no backend named {kind!r} (there are: {', '.join(table)}){hint}")
+    module, _, attribute = table[kind].partition(":")
+    return cast(type[BackendConfig], getattr(importlib.import_module(module), attribute))

@@ -1,0 +1,1 @@
+"""Speech to style codes. One file a backend."""

@@ -1,0 +1,1 @@
+"""Text: verbalisation and subword tokenizers."""

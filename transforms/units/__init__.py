@@ -1,0 +1,1 @@
+"""Speech to units codes. One file a backend."""

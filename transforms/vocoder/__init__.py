@@ -1,0 +1,1 @@
+"""Speech tokens back to audio. One file a backend."""
