@@ -37,3 +37,7 @@ def _rebuild_record_error(code: str, detail: str, outcome: Outcome) -> RecordErr
 
 class TransientError(Exception):
     """A fault of the surroundings (network, a busy store); the engine may try the same work again."""
+
+
+class EngineError(Exception):
+    """A run cannot go on: a worker died, or too many records failed. The command line exits with 1."""

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from schemas.records import AlignedWord, SpokenWord, Waveform
 
+LOG_LIKELIHOOD = "log_likelihood"
+"""Score of an alignment by which two readings of the same audio may be compared: nats a frame, higher is better."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alignment:

@@ -1,0 +1,67 @@
+"""Fits the bundled speech tokenizers again, from ``examples/asterisk-en`` without its held-out prompts.
+
+python benchmarks/fit_bundled.py units assets/units-whisper-500
+"""
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import soundfile
+import typer
+
+from pipelines.fit.report import Recordings
+from schemas.errors import UserError
+from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance
+
+CORPUS = Path(__file__).resolve().parent.parent / "examples" / "asterisk-en"
+
+
+def bundled_recordings(*folders: Path) -> Recordings:
+    """Utterances of the bundled corpus and of folders laid out like it, without the held-out ids, by id."""
+    heldout = set((CORPUS / "heldout.txt").read_text().split())
+
+    def read() -> Iterator[Utterance]:
+        for folder in (CORPUS, *folders):
+            with (folder / "transcripts.tsv").open(encoding="utf-8") as file:
+                rows = sorted(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE), key=lambda row: row["id"])
+            for row in rows:
+                if folder == CORPUS and row["id"] in heldout:
+                    continue
+                waveform, rate = soundfile.read(folder / row["audio"], dtype="float32")
+                if rate != SAMPLE_RATE_HZ:
+                    raise UserError(f"{folder / row['audio']}: {rate} Hz, the corpus is 16 kHz")
+                source = SourceRow(
+                    utterance_id=row["id"],
+                    audio=row["audio"],
+                    text=row["text"],
+                    speaker=row["speaker"],
+                    language=row["language"],
+                    licence=row["licence"],
+                    source=row["speaker"],
+                )
+                digest = hashlib.sha256(waveform.tobytes()).hexdigest()
+                yield Utterance(row=source, waveform=waveform, audio_sha256=digest)
+
+    return read
+
+
+def main(
+    what: Literal["units"],
+    output: Path,
+    also: Annotated[
+        list[Path] | None, typer.Option(help="Another folder with transcripts.tsv; may be repeated.")
+    ] = None,
+    seed: int = 0,
+) -> None:
+    recordings = bundled_recordings(*(also or []))
+    from pipelines.fit.units import UnitsFitConfig, fit_units
+
+    figures = fit_units(recordings, UnitsFitConfig(), seed=seed, output=output, say=print)
+    print(figures)
+
+
+if __name__ == "__main__":
+    typer.run(main)

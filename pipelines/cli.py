@@ -1,0 +1,163 @@
+"""The command line. Mistakes of the user end in one line and exit code 2, failed runs in exit code 1."""
+
+import inspect as python_inspect
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+
+from schemas.errors import EngineError, UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Job = Annotated[str, typer.Argument(metavar="JOB.yaml", help="The job file.")]
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the job, e.g. output=DIR.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def command(function: F) -> F:
+    """Register a command whose errors end as one line; ``--debug`` shows their traceback."""
+
+    @wraps(function)
+    def guarded(*args: Any, debug: bool = False, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except (UserError, EngineError) as error:
+            if debug:
+                raise
+            print(f"plait: {error}", file=sys.stderr)
+            raise SystemExit(2 if isinstance(error, UserError) else 1) from error
+        except KeyboardInterrupt as error:
+            print("plait: interrupted; what is finished is kept, run again to resume", file=sys.stderr)
+            raise SystemExit(130) from error
+
+    signature = python_inspect.signature(function)
+    option = python_inspect.Parameter("debug", python_inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
+    guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    guarded.__annotations__ = {**function.__annotations__, "debug": Debug}
+    app.command()(guarded)
+    return function
+
+
+@command
+def run(
+    job: Job,
+    engine: Annotated[
+        Literal["local", "ray"] | None, typer.Option(help="Where it runs; overrides engine.kind.")
+    ] = None,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Build a corpus: token store, text tokenizer, interleaved training shards."""
+    from pipelines.config import load_run
+    from pipelines.run import run as run_job
+
+    overrides = [*set_, *([f"engine.kind={engine}"] if engine else [])]
+    figures = run_job(load_run(job, overrides=overrides))
+    print_figures(figures)
+
+
+@command
+def verify(output: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a run.")]) -> None:
+    """Re-hash every shard and redo the accounting; exit code 1 on any difference."""
+    from pipelines.verify import shard_sets
+    from pipelines.verify import verify as differences
+
+    found = list(differences(output))
+    for line in found:
+        print(line)
+    if found:
+        raise EngineError(f"{output}: {len(found)} differences")
+    print(f"{output}: all shards and accounts are as the manifests say ({len(shard_sets(output))} shard sets)")
+
+
+@command
+def inspect(
+    shard: Annotated[str, typer.Argument(metavar="SHARD", help="A .tar of a token store or of training shards.")],
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="An utterance id.")] = None,
+    limit: Annotated[int, typer.Option(help="Records to show.")] = 3,
+) -> None:
+    """Print a shard's records as a person reads them."""
+    from pipelines.inspect import inspect as lines
+
+    for line in lines(shard, key, limit=limit):
+        print(line)
+
+
+@command
+def fit(
+    what: Annotated[Literal["units", "pitch", "style", "vocoder"], typer.Argument(help="What is fitted.")],
+    job: Job,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Fit a tokenizer or a vocoder on a corpus; the artefact and its card lie in the job's output."""
+    from pipelines.fit.job import fit as run_fit
+
+    print_figures(run_fit(what, job, overrides=set_, say=lambda line: print(line, flush=True)))
+
+
+@command
+def train(job: Job, set_: Set = []) -> None:  # noqa: B006
+    """Train a language model on a corpus; the result is a folder that transformers opens."""
+    from pipelines.train.job import load_training, run_training
+
+    print_figures(run_training(load_training(job, overrides=set_)))
+
+
+@command
+def generate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder that `plait train` wrote.")],
+    prompt: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="text:WORDS and speech:FILE, in order.")],
+    to: Annotated[Literal["text", "speech", "any"], typer.Option(help="Modality of the answer.")] = "any",
+    wav: Annotated[str, typer.Option(help="Where spoken parts of the answer go.")] = "answer.wav",
+    max_new_tokens: Annotated[int, typer.Option(min=1)] = 256,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token.")] = 0.8,
+    top_p: Annotated[float, typer.Option(min=0, max=1)] = 0.95,
+    seed: int = 0,
+) -> None:
+    """Continue a prompt of text and speech."""
+    from pipelines.infer.command import generate as answer
+
+    options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
+    for line in answer(model, prompt, output=to, wav=wav, **options):  # type: ignore[arg-type]
+        print(line)
+
+
+@command
+def report(output: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a run.")]) -> None:
+    """Write report.html of a run: figures, aligned words to look at, samples to listen to."""
+    from pipelines.reporting import report as write
+
+    print(write(output))
+
+
+@command
+def demo() -> None:
+    """The whole way on the bundled speech: corpus, model, answers, report, below out/demo."""
+    from pipelines.demo import demo as run_demo
+    from pipelines.demo import summary
+
+    for line in summary(run_demo()):
+        print(line)
+
+
+def print_figures(figures: dict[str, Any], indent: str = "") -> None:
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}:")
+            print_figures(value, indent + "  ")
+        else:
+            print(f"{indent}{name}: {value}")
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

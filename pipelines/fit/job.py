@@ -1,0 +1,94 @@
+"""`plait fit WHAT JOB.yaml`: a corpus in, a fitted tokenizer or vocoder out.
+
+The job has `output`, `seed`, `limit`, `ingest` and `fit`, the options of what is fitted.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.files import local_path, make_folder
+from pipelines.ingest import IngestConfig, read_rows
+from pipelines.yaml_config import read_yaml, validate
+from schemas.errors import RecordError, UserError
+from schemas.records import SourceRow, Utterance
+from transforms.audio import decode
+
+FitWhat = Literal["units", "pitch", "style", "vocoder"]
+Recordings = Callable[[], Iterator[Utterance]]
+
+
+class FitJob(BaseModel):
+    """What every fit has; ``fit`` is checked by the config of what is fitted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    output: str
+    seed: int = 0
+    limit: int | None = Field(default=None, ge=1)
+    ingest: list[IngestConfig] | IngestConfig
+    fit: dict[str, Any] = Field(default_factory=dict)
+
+
+def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> Recordings:
+    """The corpus of a fit: restartable, sorted by id, decoded as it is read; bad audio is left out and named."""
+    sources = job.ingest if isinstance(job.ingest, list) else [job.ingest]
+    rows = [row for source in sources for row in read_rows(source) if isinstance(row, SourceRow)]
+    rows = heapq.nsmallest(job.limit, rows) if job.limit else sorted(rows)
+    refused: set[str] = set()
+
+    def recordings() -> Iterator[Utterance]:
+        for row in rows:
+            try:
+                waveform, digest = decode(row)
+            except RecordError as error:
+                if row.audio not in refused:
+                    refused.add(row.audio)
+                    say(f"left out {row.utterance_id}: {error.detail}")
+                continue
+            yield Utterance(row, waveform, digest)
+
+    return recordings
+
+
+def fit(what: FitWhat, path: str, *, overrides: Sequence[str], say: Callable[[str], None]) -> dict[str, float]:
+    """Run a fit job; the artefact and its card lie in the job's output.
+
+    Raises:
+        UserError: The job is wrong.
+    """
+    job = validate(FitJob, read_yaml(path, overrides=overrides), where=path)
+    make_folder(job.output)
+    output = local_path(job.output)
+    if output is None:
+        raise UserError(f"output: {job.output}: a fit writes to a local folder")
+    return _fit(what, job, path, output, say)
+
+
+def _fit(what: FitWhat, job: FitJob, where: str, output: Path, say: Callable[[str], None]) -> dict[str, float]:
+    recordings = recordings_of(job, say=say)
+    if what == "units":
+        from pipelines.fit.units import UnitsFitConfig, fit_units
+
+        return fit_units(
+            recordings, validate(UnitsFitConfig, job.fit, where=where, section="fit"), seed=job.seed, output=output, say=say
+        )
+    if what == "pitch":
+        from pipelines.fit.pitch import PitchFitConfig, fit_pitch
+
+        return fit_pitch(
+            recordings, validate(PitchFitConfig, job.fit, where=where, section="fit"), seed=job.seed, output=output, say=say
+        )
+    if what == "style":
+        from pipelines.fit.style import StyleFitConfig, fit_style
+
+        return fit_style(
+            recordings, validate(StyleFitConfig, job.fit, where=where, section="fit"), seed=job.seed, output=output, say=say
+        )
+    from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
+
+    config = validate(VocoderFitConfig, job.fit, where=where, section="fit")
+    return fit_vocoder(recordings, config, seed=job.seed, output=output, say=say, work=output / "work")

@@ -1,0 +1,93 @@
+"""Fits a units codebook: k-means on the frames of a speech model's layer."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.fit.kmeans import fit_codebook, sample_frames
+from pipelines.fit.report import FitData, Recordings, in_batches, write_card
+from schemas.records import Utterance
+from transforms.backend import BackendConfig
+from transforms.encoder import SpeechEncoderConfig
+from transforms.kmeans import Features
+from transforms.registry import config_class
+from transforms.units.protocol import FeatureConfig, FeatureExtractor
+
+_BATCH = 32
+
+
+class UnitsFitConfig(BaseModel):
+    """Settings of ``plait fit units``.
+
+    Args:
+        encoder: A ``units`` backend section without its codebook.
+        components: Principal components kept, each scaled to unit variance.
+        max_frames: Frames the clusters are fitted on, drawn uniformly; the memory follows it.
+        iterations: At most; it stops when the error no longer falls.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: dict[str, Any] = Field(default_factory=lambda: {"kind": "whisper"})
+    clusters: int = Field(default=500, ge=2)
+    components: int = Field(default=128, ge=1)
+    max_frames: int = Field(default=200_000, ge=2)
+    iterations: int = Field(default=60, ge=1)
+
+
+def fit_units(
+    recordings: Recordings, config: UnitsFitConfig, *, seed: int, output: Path, say: Callable[[str], None]
+) -> dict[str, float]:
+    """Write ``codebook.npz``, ``card.md`` and ``card.json`` into ``output``.
+
+    Raises:
+        UserError: No audio, fewer frames than clusters, or a backend that cannot be loaded.
+    """
+    path = output / "codebook.npz"
+    backend = _backend(config.encoder, path)
+    extractor = cast(FeatureConfig, backend).load_features()
+    data = FitData()
+    rng = np.random.default_rng(seed)
+    frames = sample_frames(_features(extractor, data.watch(recordings()), say), max_frames=config.max_frames, rng=rng)
+    codebook, figures = fit_codebook(
+        frames,
+        clusters=config.clusters,
+        components=config.components,
+        iterations=config.iterations,
+        rng=rng,
+        say=say,
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    codebook.save(path)
+    fingerprint = cast(SpeechEncoderConfig, backend).fingerprint
+    title = f"Units codebook, {config.clusters} codes"
+    write_card(
+        output,
+        title=title,
+        data=data,
+        settings=config.model_dump(mode="json"),
+        seed=seed,
+        figures=figures,
+        fingerprint=fingerprint,
+    )
+    return figures
+
+
+def _backend(section: dict[str, Any], codebook: Path) -> BackendConfig:
+    """The config of the encoder that the new codebook will belong to."""
+    settings = {**section, "codebook": str(codebook)}
+    return config_class("units", str(settings.get("kind"))).model_validate(settings)
+
+
+def _features(
+    extractor: FeatureExtractor, utterances: Iterable[Utterance], say: Callable[[str], None]
+) -> Iterator[Features]:
+    done = 0
+    for batch in in_batches(utterances, _BATCH):
+        yield from extractor.features([utterance.waveform for utterance in batch])
+        done += len(batch)
+        if done % (10 * _BATCH) == 0:
+            say(f"{done} utterances encoded")

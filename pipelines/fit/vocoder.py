@@ -1,0 +1,296 @@
+"""Fits a vocoder on recordings: tokens to log-mel by regression, log-mel to waveform by a HiFi-GAN.
+
+Five phases, each resumed from its own checkpoint; only those marked * depend on the tokens:
+
+    wave        log-mel and F0 -> waveform, spectral distance, from ``adversarial_from`` on also discriminators
+    acoustic *  units, pitch, style, speaker -> log-mel, F0, voicing
+    durations * deduplicated units -> frames
+    refine *    wave again, on the log-mels that the acoustic half predicts
+    save        ``vocoder.safetensors`` (half precision), ``vocoder.json``, ``card.md``
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from safetensors.torch import save_file
+
+from pipelines.fit.vocoder_acoustic import AcousticTrainer, fit_durations
+from pipelines.fit.vocoder_card import vocoder_card
+from pipelines.fit.vocoder_data import FittingRecording, add_codes, read_recordings
+from pipelines.fit.vocoder_losses import Judges
+from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_wave, true_mel
+from schemas.errors import UserError
+from schemas.records import StreamKind, Utterance
+from transforms.backend import BackendConfig, digest_json
+from transforms.encoder import SpeechEncoderConfig
+from transforms.registry import Role, config_class
+from transforms.vocoder._acoustic import AcousticModel
+from transforms.vocoder._generator import Generator
+from transforms.vocoder._synthesis import acoustic_shape, build_duration_model, build_generator
+from transforms.vocoder.hifigan import (
+    DESCRIPTION_NAME,
+    WEIGHTS_NAME,
+    Architecture,
+    SpokenStream,
+    VocoderDescription,
+)
+
+_KEPT_APART_EVERY = 40  # one recording in so many validates
+
+
+def _backend(role: Role) -> BeforeValidator:
+    def resolve(section: Any) -> Any:
+        if not isinstance(section, dict):
+            return section
+        return config_class(role, str(section.get("kind"))).model_validate(section)
+
+    return BeforeValidator(resolve)
+
+
+class VocoderFitConfig(BaseModel):
+    """Options of ``plait fit vocoder``. The defaults are those of the bundled voice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    units: Annotated[SerializeAsAny[BackendConfig], _backend("units")] = Field(
+        default={"kind": "whisper"}, validate_default=True
+    )
+    pitch: Annotated[SerializeAsAny[BackendConfig] | None, _backend("pitch")] = Field(
+        default={"kind": "fcpe"}, validate_default=True
+    )
+    style: Annotated[SerializeAsAny[BackendConfig] | None, _backend("style")] = Field(
+        default={"kind": "prosody"}, validate_default=True
+    )
+    architecture: Architecture = Field(default_factory=Architecture)
+    default_speaker: str | None = Field(default=None, description="who speaks when none is named; else the longest")
+    speaker_weights: dict[str, float] = Field(default_factory=dict, description="factor on a speaker's share of crops")
+    wave_steps: int = Field(default=4000, ge=1)
+    adversarial_from: int = Field(default=2500, ge=0, description="wave step at which the discriminators join")
+    wave_batch: int = Field(default=8, ge=1)
+    wave_crop_frames: int = Field(default=64, ge=16, description="of 10 ms")
+    wave_learning_rate: float = Field(default=8e-4, gt=0)
+    acoustic_steps: int = Field(default=3000, ge=1)
+    acoustic_batch: int = Field(default=16, ge=1)
+    acoustic_crop_units: int = Field(default=100, ge=8)
+    acoustic_learning_rate: float = Field(default=1e-3, gt=0)
+    duration_steps: int = Field(default=1000, ge=1)
+    refine_steps: int = Field(default=800, ge=0)
+    period_judge_channels: tuple[int, ...] = (16, 32, 64, 64)
+    spectrogram_judge_channels: int = Field(default=12, ge=1)
+    threads: int = Field(default=1, ge=1)
+    bf16: bool = Field(default=False, description="faster where the CPU has AVX-512 bf16 or AMX, slower elsewhere")
+
+    def encoders(self) -> dict[StreamKind, SpeechEncoderConfig]:
+        found: dict[StreamKind, Any] = {"units": self.units, "pitch": self.pitch, "style": self.style}
+        return {kind: config for kind, config in found.items() if config is not None}
+
+
+def fit_vocoder(
+    recordings: Callable[[], Iterator[Utterance]],
+    config: VocoderFitConfig,
+    *,
+    seed: int,
+    output: Path,
+    say: Callable[[str], None],
+    work: Path | None = None,
+) -> dict[str, float]:
+    """Fit and save a vocoder; returns its errors on recordings kept apart (one in forty).
+
+    Args:
+        recordings: The corpus, the same each time it is asked for.
+        output: Folder of the result, loaded by ``HifiganConfig(path=...)``.
+        work: Folder for F0 and checkpoints; a phase found there under the same settings and audio goes on from where
+            it stopped. Nothing is kept if None.
+
+    Raises:
+        UserError: Fewer than two recordings, or the default speaker is not among them.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
+    try:
+        return _Fit(recordings, config, seed=seed, say=say, work=work).run(output)
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Fit:
+    def __init__(
+        self,
+        recordings: Callable[[], Iterator[Utterance]],
+        config: VocoderFitConfig,
+        *,
+        seed: int,
+        say: Callable[[str], None],
+        work: Path | None,
+    ) -> None:
+        self._config, self._seed, self._say, self._work = config, seed, say, work
+        read = read_recordings(recordings, cache=None if work is None else work / "f0.npz", say=say)
+        if len(read) < 2:
+            raise UserError("fit vocoder: at least two recordings are needed, one of them to validate")
+        self._audio = [recording.audio_sha256 for recording in read]
+        encoders = config.encoders()
+        say(f"encoding {len(read)} recordings: {', '.join(encoders)}")
+        self._recordings = add_codes(read, encoders)
+        self._validation = self._recordings[::_KEPT_APART_EVERY]
+        kept_apart = {recording.index for recording in self._validation}
+        self._training = [recording for recording in self._recordings if recording.index not in kept_apart]
+        self._description = VocoderDescription(
+            architecture=config.architecture,
+            speakers=_speakers(self._recordings, config.default_speaker),
+            streams={
+                kind: SpokenStream(
+                    fingerprint=encoder.fingerprint,
+                    hop_samples=encoder.hop_samples,
+                    codebook_size=encoder.codebook_size,
+                )
+                for kind, encoder in encoders.items()
+            },
+        )
+
+    def run(self, output: Path) -> dict[str, float]:
+        wave, true_error = self._fit_wave()
+        acoustic, figures = self._fit_acoustic()
+        durations = build_duration_model(self._description)
+        figures["duration_error_frames"] = fit_durations(
+            durations, self._training, self._validation, steps=self._config.duration_steps,
+            learning_rate=self._config.acoustic_learning_rate, seed=self._seed,
+        )  # fmt: skip
+        generator, refined_error = self._refine(wave, acoustic)
+        figures |= {"copy_synthesis_mel_l1": true_error, "resynthesis_mel_l1": refined_error}
+        models = {"acoustic": acoustic.model, "durations": durations, "generator": generator}
+        tensors = {
+            f"{prefix}.{name}": value.detach().half().contiguous()
+            for prefix, model in models.items()
+            for name, value in model.state_dict().items()
+        }
+        output.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, output / WEIGHTS_NAME)
+        text = self._description.model_dump_json(indent=2) + "\n"
+        (output / DESCRIPTION_NAME).write_text(text, encoding="utf-8")
+        card = vocoder_card(self._description, self._recordings, self._config.model_dump(mode="json"), figures)
+        (output / "card.md").write_text(card, encoding="utf-8")
+        return figures
+
+    def _checkpoint(self, phase: str, settings: object) -> Path | None:
+        if self._work is None:
+            return None
+        return self._work / f"{phase}-{digest_json([settings, self._seed, self._audio])}.pt"
+
+    def _wave_settings(self) -> dict[str, object]:
+        prefixes = ("wave_", "period_judge_", "spectrogram_judge_", "adversarial_", "speaker_weights")
+        settings = self._config.model_dump(mode="json")
+        sizes = self._config.architecture
+        chosen = {name: value for name, value in settings.items() if name.startswith(prefixes)}
+        return {**chosen, "generator": [sizes.channels, sizes.kernels, sizes.dilations]}
+
+    def _trainer(self, *, phase: int) -> WaveTrainer:
+        config = self._config
+        torch.manual_seed(self._seed)
+        return WaveTrainer(
+            build_generator(config.architecture),
+            Judges(config.period_judge_channels, config.spectrogram_judge_channels),
+            learning_rate=config.wave_learning_rate,
+            bf16=config.bf16,
+            seed=self._seed,
+            phase=phase,
+        )
+
+    def _fit_wave(self) -> tuple[WaveTrainer, float]:
+        config = self._config
+        trainer = self._trainer(phase=1)
+        train_wave(
+            trainer,
+            self._training,
+            true_mel,
+            steps=config.wave_steps,
+            adversarial_from=config.adversarial_from,
+            first_rate=1.0,
+            batch=config.wave_batch,
+            crop_frames=config.wave_crop_frames,
+            weights=config.speaker_weights,
+            checkpoint=self._checkpoint("wave", self._wave_settings()),
+            say=self._say,
+        )
+        error = copy_synthesis_error(
+            trainer.mean_generator(build_generator(config.architecture)), self._validation, true_mel
+        )
+        self._say(f"wave: mel L1 of copy synthesis {error:.3f}")
+        return trainer, error
+
+    def _fit_acoustic(self) -> tuple[AcousticTrainer, dict[str, float]]:
+        config = self._config
+        torch.manual_seed(self._seed)
+        trainer = AcousticTrainer(
+            AcousticModel(acoustic_shape(self._description)),
+            self._training,
+            self._validation,
+            hops={kind: stream.hop_samples for kind, stream in self._description.streams.items()},
+            speakers=self._description.speakers,
+            crop_units=config.acoustic_crop_units,
+            weights=config.speaker_weights,
+            learning_rate=config.acoustic_learning_rate,
+            seed=self._seed,
+        )
+        settings = config.model_dump(mode="json", exclude={"refine_steps", "duration_steps", "threads", "bf16"})
+        trainer.run(
+            steps=config.acoustic_steps,
+            batch=config.acoustic_batch,
+            validate_every=min(200, config.acoustic_steps),
+            checkpoint=self._checkpoint("acoustic", [settings, self._description.model_dump(mode="json")]),
+            say=self._say,
+        )
+        figures = {
+            f"acoustic_mel_l1_{name}": trainer.validate(with_prosody=with_prosody)
+            for name, with_prosody in (("expressive", True), ("base", False))
+        }
+        return trainer, figures
+
+    def _refine(self, wave: WaveTrainer, acoustic: AcousticTrainer) -> tuple[Generator, float]:
+        predicted = {
+            recording.index: (
+                acoustic.predict(recording, with_prosody=True).astype(np.float16),
+                acoustic.predict(recording, with_prosody=False).astype(np.float16),
+            )
+            for recording in self._recordings
+        }
+
+        def predicted_mel(recording: FittingRecording, draw: float) -> np.ndarray:
+            return predicted[recording.index][int(draw >= 0.7)]
+
+        config = self._config
+        trainer = self._trainer(phase=4)
+        trainer.follow(wave)
+        train_wave(
+            trainer,
+            self._training,
+            predicted_mel,
+            steps=config.refine_steps,
+            adversarial_from=0,
+            first_rate=0.3,
+            batch=config.wave_batch,
+            crop_frames=config.wave_crop_frames,
+            weights=config.speaker_weights,
+            checkpoint=self._checkpoint(
+                "refine", [config.model_dump(mode="json"), self._description.model_dump(mode="json")]
+            ),
+            say=self._say,
+        )
+        generator = trainer.mean_generator(build_generator(config.architecture))
+        return generator, copy_synthesis_error(generator, self._validation, predicted_mel)
+
+
+def _speakers(recordings: list[FittingRecording], default: str | None) -> tuple[str, ...]:
+    """The default first, the others by name."""
+    samples: dict[str, int] = {}
+    for recording in recordings:
+        samples[recording.speaker] = samples.get(recording.speaker, 0) + recording.num_samples
+    first = max(sorted(samples), key=lambda name: samples[name]) if default is None else default
+    if first not in samples:
+        raise UserError(
+            f"fit: default_speaker: {first!r} speaks no recording (there are: {', '.join(sorted(samples))})"
+        )
+    return (first, *sorted(set(samples) - {first}))

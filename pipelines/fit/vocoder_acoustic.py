@@ -1,0 +1,235 @@
+"""Fits the acoustic half (tokens to log-mel, F0 and voicing) and the durations, by regression.
+
+Pitch and style are dropped from some crops, together or alone, so that one model speaks with and without them; units
+are dropped at random places and the waveform is no input, so little else can be augmented. The best state on
+recordings kept apart is what is used.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.fit.vocoder_data import CropSampler, FittingRecording, cut
+from schemas.records import StreamKind
+from transforms.vocoder._acoustic import AcousticModel, Acoustics, DurationModel, repeat_to_units
+from transforms.vocoder._mel import LOG_FLOOR
+
+_UNIT_DROP = 0.05
+_BOTH_DROP, _ONE_DROP = 0.3, 0.1
+_F0_WEIGHT, _VOICING_WEIGHT = 2.0, 0.3
+
+Hops = dict[StreamKind, int]
+
+
+def codes_at_unit_rate(recording: FittingRecording, model: AcousticModel, hops: Hops) -> np.ndarray:
+    """Units, pitch and style, one column a unit, int64, shape ``(3, U)``; absent streams are "missing"."""
+    units = len(recording.codes["units"])
+    rows = [torch.from_numpy(recording.codes["units"].astype(np.int64))]
+    kinds: tuple[tuple[StreamKind, int], ...] = (
+        ("pitch", model.shape.pitch_codes),
+        ("style", model.shape.style_codes),
+    )
+    for kind, missing in kinds:
+        if kind in recording.codes:
+            rows.append(repeat_to_units(recording.codes[kind], units, unit_hop=hops["units"], hop=hops[kind]))
+        else:
+            rows.append(torch.full((units,), missing))
+    return torch.stack(rows).numpy()
+
+
+def drop_streams(codes_B3U: np.ndarray, model: AcousticModel, rng: np.random.Generator) -> np.ndarray:
+    """Replaces pitch, style and single units by their "missing" entries at random; a new array."""
+    dropped = codes_B3U.copy()
+    draw_B = rng.random(len(dropped))
+    dropped[draw_B < _BOTH_DROP + _ONE_DROP, 1] = model.shape.pitch_codes
+    both_or_style_B = (draw_B < _BOTH_DROP) | (draw_B > 1.0 - _ONE_DROP)
+    dropped[both_or_style_B, 2] = model.shape.style_codes
+    dropped[:, 0][rng.random(dropped[:, 0].shape) < _UNIT_DROP] = model.shape.unit_codes
+    return dropped
+
+
+def acoustic_loss(
+    out: Acoustics, mel_BMT: torch.Tensor, f0_BT: torch.Tensor, inside_BT: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Total and mel L1, over frames inside the recordings."""
+    frames = inside_BT.sum().clamp(min=1)
+    mel = ((out.mel - mel_BMT).abs().mean(1) * inside_BT).sum() / frames
+    voiced_BT = (f0_BT > 0) & (inside_BT > 0)
+    log_f0_BT = torch.log(f0_BT.clamp(min=1.0))
+    f0 = ((out.log_f0 - log_f0_BT).abs() * voiced_BT).sum() / voiced_BT.sum().clamp(min=1)
+    voicing = functional.binary_cross_entropy_with_logits(out.voicing, (f0_BT > 0).float(), weight=inside_BT)
+    return mel + _F0_WEIGHT * f0 + _VOICING_WEIGHT * voicing, mel
+
+
+class AcousticTrainer:
+    """Keeps the state that did best on ``validation``."""
+
+    def __init__(
+        self,
+        model: AcousticModel,
+        training: list[FittingRecording],
+        validation: list[FittingRecording],
+        *,
+        hops: Hops,
+        speakers: tuple[str, ...],
+        crop_units: int,
+        weights: dict[str, float],
+        learning_rate: float,
+        seed: int,
+    ) -> None:
+        self.model = model
+        self._hops, self._speakers, self._seed, self._rate = hops, speakers, seed, learning_rate
+        self._crop_units = crop_units
+        self._codes = {r.index: codes_at_unit_rate(r, model, hops) for r in (*training, *validation)}
+        ratio = model.shape.frames_per_unit
+        self._sampler = CropSampler(training, frames=crop_units * ratio, weights=weights)
+        self._validation = validation
+        self._optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.05)
+        self._best = {name: value.clone() for name, value in model.state_dict().items()}
+        self._best_error = math.inf
+        self._step = 0
+
+    def run(
+        self,
+        *,
+        steps: int,
+        batch: int,
+        validate_every: int,
+        checkpoint: Path | None,
+        say: Callable[[str], None],
+    ) -> float:
+        """Trains, leaves the best state in the model and returns its mel L1 on the validation recordings."""
+        saved = Checkpoint(checkpoint)
+        state = saved.load()
+        if state is not None:
+            self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
+            self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
+            self._best = state["best"]  # type: ignore[assignment]
+            self._best_error, self._step = float(state["best_error"]), int(state["step"])  # type: ignore[arg-type, call-overload]
+        while self._step < steps:
+            self._train_step(steps, batch)
+            if self._step % validate_every == 0 or self._step == steps:
+                error = self.validate(with_prosody=True)
+                say(f"acoustic step {self._step}: mel L1 on recordings kept apart {error:.3f}")
+                if error < self._best_error:
+                    self._best_error = error
+                    self._best = {name: value.clone() for name, value in self.model.state_dict().items()}
+                saved.save(
+                    {
+                        "model": self.model.state_dict(),
+                        "optimiser": self._optimiser.state_dict(),
+                        "best": self._best,
+                        "best_error": self._best_error,
+                        "step": self._step,
+                    }
+                )
+        self.model.load_state_dict(self._best)
+        self.model.eval()
+        return self._best_error
+
+    def _train_step(self, steps: int, batch: int) -> None:
+        self.model.train()
+        rng = np.random.default_rng([self._seed, 2, self._step])
+        torch.manual_seed(int(rng.integers(2**31)))  # dropout
+        warm = min(1.0, (self._step + 1) / 100)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate * warm * 0.5 * (1.0 + math.cos(math.pi * self._step / steps))
+        ratio = self.model.shape.frames_per_unit
+        frames = self._crop_units * ratio
+        codes, mels, f0s, inside, speakers = [], [], [], [], []
+        for recording, start in self._sampler.draw(rng, batch):
+            row = self._codes[recording.index][:, start // ratio : start // ratio + self._crop_units]
+            lacking = self._crop_units - row.shape[1]
+            codes.append(np.pad(row, ((0, 0), (0, lacking)), mode="edge"))
+            mels.append(cut(recording.mel, start, frames, fill=LOG_FLOOR))
+            f0s.append(cut(recording.f0_hz, start, frames))
+            inside.append((np.arange(frames) < frames - lacking * ratio).astype(np.float32))
+            speakers.append(self._speakers.index(recording.speaker))
+        dropped = torch.from_numpy(drop_streams(np.stack(codes), self.model, rng))
+        out = self.model(dropped[:, 0], dropped[:, 1], dropped[:, 2], torch.tensor(speakers))
+        loss, _ = acoustic_loss(out, *(torch.from_numpy(np.stack(part)) for part in (mels, f0s, inside)))
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self._optimiser.step()
+        self._step += 1
+
+    def validate(self, *, with_prosody: bool) -> float:
+        """Mean mel L1 over all validation frames."""
+        self.model.eval()
+        total, frames = 0.0, 0
+        for recording in self._validation:
+            out = self.predict(recording, with_prosody=with_prosody)
+            length = out.shape[1]
+            total += float(np.abs(out - recording.mel[:, :length].astype(np.float32)).mean()) * length
+            frames += length
+        return total / max(frames, 1)
+
+    @torch.inference_mode()
+    def predict(self, recording: FittingRecording, *, with_prosody: bool) -> np.ndarray:
+        """Log-mel of a whole recording from its codes, float32, shape ``(80, T)``."""
+        codes_3U = torch.from_numpy(self._codes[recording.index])
+        if not with_prosody:
+            codes_3U = codes_3U.clone()
+            codes_3U[1], codes_3U[2] = self.model.shape.pitch_codes, self.model.shape.style_codes
+        speaker = torch.tensor([self._speakers.index(recording.speaker)])
+        predicted: np.ndarray = self.model(*(row[None] for row in codes_3U), speaker).mel[0].numpy()
+        return predicted
+
+
+def fit_durations(
+    model: DurationModel,
+    training: list[FittingRecording],
+    validation: list[FittingRecording],
+    *,
+    steps: int,
+    learning_rate: float,
+    seed: int,
+    batch: int = 16,
+    crop: int = 64,
+) -> float:
+    """Squared error on ``log(1 + frames)`` of deduplicated units; returns the mean absolute error in frames."""
+    runs = [deduplicate(recording.codes["units"]) for recording in training]
+    runs = [run for run in runs if len(run[0]) > 0]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.05)
+    chances = np.array([len(ids) for ids, _ in runs], dtype=np.float64)
+    chances /= chances.sum()
+    model.train()
+    for step in range(steps):
+        rng = np.random.default_rng([seed, 3, step])
+        torch.manual_seed(int(rng.integers(2**31)))  # dropout
+        ids = np.zeros((batch, crop), dtype=np.int64)
+        targets = np.zeros((batch, crop), dtype=np.float32)
+        inside = np.zeros((batch, crop), dtype=np.float32)
+        for row, index in enumerate(rng.choice(len(runs), size=batch, p=chances)):
+            units, frames = runs[int(index)]
+            start = int(rng.integers(max(len(units) - crop, 0) + 1))
+            length = min(crop, len(units) - start)
+            ids[row, :length] = units[start : start + length]
+            targets[row, :length] = np.log1p(frames[start : start + length])
+            inside[row, :length] = 1.0
+        error = (model(torch.from_numpy(ids)) - torch.from_numpy(targets)).square() * torch.from_numpy(inside)
+        loss = error.sum() / float(inside.sum())
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimiser.step()
+    model.eval()
+    errors = []
+    with torch.inference_mode():
+        for recording in validation:
+            units, frames = deduplicate(recording.codes["units"])
+            if len(units):
+                guessed = (model(torch.from_numpy(units)[None])[0].exp() - 1.0).round().clamp(min=1).numpy()
+                errors.append(np.abs(guessed - frames))
+    return float(np.concatenate(errors).mean()) if errors else 0.0
+
+
+def deduplicate(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs of equal ids: the ids (int64) and how many frames each lasts (int64)."""
+    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.zeros(0, dtype=np.int64)
+    return ids[starts].astype(np.int64), np.diff(np.append(starts, len(ids)))

@@ -1,0 +1,128 @@
+"""Recordings as the vocoder's fitting sees them: waveform, F0, log-mel, speaker, and their codes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from schemas.errors import UserError
+from schemas.records import StreamKind, TokenIds, Utterance, Waveform
+from transforms.encoder import SpeechEncoderConfig
+from transforms.vocoder._mel import log_mel
+from transforms.vocoder.f0 import F0Estimator
+
+Floats = npt.NDArray[np.float32]
+
+#: Recordings are padded with silence to whole frames of this many samples, so that all streams line up.
+FRAME_SAMPLES = 640
+
+
+@dataclass(frozen=True, slots=True)
+class FittingRecording:
+    """One recording. ``T`` is the number of 100 Hz frames, a multiple of 4.
+
+    Args:
+        waveform: Shape ``(160 * T,)``.
+        f0_hz: 0 where unvoiced, shape ``(T,)``.
+        mel: Natural-log mel amplitudes, shape ``(80, T)``, half precision.
+        codes: Raw code ids by stream; empty where no encoder has run.
+        index: Position among the recordings; ids may be shared by the sources of a corpus.
+    """
+
+    index: int
+    speaker: str
+    licence: str
+    audio_sha256: str
+    num_samples: int
+    waveform: Waveform
+    f0_hz: Floats
+    mel: npt.NDArray[np.float16]
+    codes: dict[StreamKind, TokenIds] = field(default_factory=dict)
+
+
+def read_recordings(
+    recordings: Callable[[], Iterator[Utterance]], *, cache: Path | None, say: Callable[[str], None]
+) -> list[FittingRecording]:
+    """All recordings in their order, with F0 and log-mel. F0 is kept in ``cache`` by audio digest.
+
+    Raises:
+        UserError: There are no recordings.
+    """
+    known = dict(np.load(cache, allow_pickle=False)) if cache is not None and cache.exists() else {}
+    estimator: F0Estimator | None = None
+    found: list[FittingRecording] = []
+    for utterance in recordings():
+        waveform = np.pad(utterance.waveform, (0, -utterance.num_samples % FRAME_SAMPLES)).astype(np.float32)
+        if utterance.audio_sha256 not in known:
+            estimator = estimator or F0Estimator()
+            known[utterance.audio_sha256] = estimator.estimate(waveform)
+            if len(known) % 100 == 0:
+                say(f"F0 of {len(known)} recordings")
+        with torch.inference_mode():
+            mel_MT = log_mel(torch.from_numpy(waveform)[None])[0].numpy().astype(np.float16)
+        found.append(
+            FittingRecording(
+                index=len(found),
+                speaker=utterance.row.speaker,
+                licence=utterance.row.licence,
+                audio_sha256=utterance.audio_sha256,
+                num_samples=utterance.num_samples,
+                waveform=waveform,
+                f0_hz=known[utterance.audio_sha256],
+                mel=mel_MT,
+            )
+        )
+    if not found:
+        raise UserError("fit vocoder: the corpus has no recordings")
+    if cache is not None and estimator is not None:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(cache, **known)
+    return found
+
+
+def add_codes(
+    recordings: list[FittingRecording], encoders: dict[StreamKind, SpeechEncoderConfig], *, batch: int = 16
+) -> list[FittingRecording]:
+    """The same recordings with their codes; each encoder is loaded once."""
+    for kind, config in encoders.items():
+        encoder = config.load()
+        for start in range(0, len(recordings), batch):
+            group = recordings[start : start + batch]
+            encoded = encoder.encode([recording.waveform[: recording.num_samples] for recording in group])
+            for offset, (recording, ids) in enumerate(zip(group, encoded, strict=True)):
+                recordings[start + offset] = replace(recording, codes={**recording.codes, kind: ids})
+    return recordings
+
+
+class CropSampler:
+    """Draws fixed-length crops, a recording with a chance proportional to its length.
+
+    Args:
+        weights: Factor on a speaker's chance; 1 where absent.
+    """
+
+    def __init__(self, recordings: list[FittingRecording], *, frames: int, weights: dict[str, float]) -> None:
+        self._recordings = recordings
+        self.frames = frames
+        mass = np.array([len(r.f0_hz) * weights.get(r.speaker, 1.0) for r in recordings], dtype=np.float64)
+        self._chances = mass / mass.sum()
+
+    def draw(self, rng: np.random.Generator, batch: int) -> list[tuple[FittingRecording, int]]:
+        """Recordings and the first 100 Hz frame of each crop; a multiple of 4, 0 for those shorter than a crop."""
+        chosen = rng.choice(len(self._recordings), size=batch, p=self._chances)
+        crops = []
+        for index in chosen:
+            recording = self._recordings[int(index)]
+            spare = max(len(recording.f0_hz) - self.frames, 0) // 4
+            crops.append((recording, 4 * int(rng.integers(spare + 1))))
+        return crops
+
+
+def cut(values: npt.NDArray[np.generic], start: int, length: int, *, fill: float = 0.0) -> npt.NDArray[np.float32]:
+    """``length`` values from ``start`` along the last axis, padded with ``fill`` where the recording ends."""
+    part = values[..., start : start + length].astype(np.float32)
+    padding = [(0, 0)] * (part.ndim - 1) + [(0, length - part.shape[-1])]
+    return np.pad(part, padding, constant_values=fill)

@@ -1,0 +1,125 @@
+"""What the generator is judged by: spectral distances and two small discriminators.
+
+Multi-resolution STFT loss (Yamamoto et al., 2020), mel L1 and feature matching (HiFi-GAN, Kong et al., 2020), a
+multi-period discriminator (ibid.) and a multi-resolution spectrogram discriminator (UnivNet, Jang et al., 2021),
+both narrow enough for a CPU.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from transforms.vocoder._mel import log_mel, magnitudes
+
+Judgement = tuple[torch.Tensor, list[torch.Tensor]]  # score of each patch, feature maps of each layer
+
+_PERIODS = (2, 3, 5, 7, 11)
+_RESOLUTIONS = ((1024, 256, 1024), (512, 128, 512), (256, 64, 256))  # n_fft, hop, window
+_STFT_LOSSES = ((1024, 160, 640), (512, 80, 320), (256, 40, 160))
+_SLOPE = 0.1
+
+
+def spectral_loss(fake_BN: torch.Tensor, real_BN: torch.Tensor) -> torch.Tensor:
+    """Mean over three resolutions of the spectral convergence and the L1 of log magnitudes."""
+    total = fake_BN.new_zeros(())
+    for n_fft, hop, window in _STFT_LOSSES:
+        fake = magnitudes(fake_BN, n_fft=n_fft, hop=hop, window=window)
+        real = magnitudes(real_BN, n_fft=n_fft, hop=hop, window=window)
+        convergence = torch.linalg.vector_norm(real - fake) / torch.linalg.vector_norm(real).clamp(min=1e-3)
+        total = total + convergence + functional.l1_loss(_log(fake), _log(real))
+    return total / len(_STFT_LOSSES)
+
+
+def mel_loss(fake_BN: torch.Tensor, real_BN: torch.Tensor) -> torch.Tensor:
+    return functional.l1_loss(log_mel(fake_BN), log_mel(real_BN))
+
+
+def _log(amplitude: torch.Tensor) -> torch.Tensor:
+    return torch.log(amplitude.clamp(min=1e-3))
+
+
+class PeriodJudge(nn.Module):
+    """Sees every ``period``-th sample side by side."""
+
+    def __init__(self, period: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.period = period
+        widths = [1, *channels]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(low, high, (5, 1), stride=(3, 1), padding=(2, 0)) for low, high in pairwise(widths)
+        )
+        self.last = nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0))
+
+    def forward(self, waves_BN: torch.Tensor) -> Judgement:
+        usable = waves_BN.shape[1] // self.period * self.period
+        x = waves_BN[:, :usable].reshape(len(waves_BN), 1, -1, self.period)
+        features = []
+        for layer in self.layers:
+            x = functional.leaky_relu(layer(x), _SLOPE)
+            features.append(x)
+        return self.last(x), features
+
+
+class SpectrogramJudge(nn.Module):
+    """Sees log magnitudes at one resolution."""
+
+    def __init__(self, resolution: tuple[int, int, int], channels: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop, self.window = resolution
+        self.layers = nn.ModuleList(
+            [
+                nn.Conv2d(1, channels, (9, 3), stride=(2, 1), padding=(4, 1)),
+                nn.Conv2d(channels, channels, (9, 3), stride=(2, 2), padding=(4, 1)),
+                nn.Conv2d(channels, 2 * channels, (9, 3), stride=(2, 1), padding=(4, 1)),
+                nn.Conv2d(2 * channels, 2 * channels, (5, 3), stride=(2, 2), padding=(2, 1)),
+            ]
+        )
+        self.last = nn.Conv2d(2 * channels, 1, 3, padding=1)
+
+    def forward(self, waves_BN: torch.Tensor) -> Judgement:
+        x = _log(magnitudes(waves_BN, n_fft=self.n_fft, hop=self.hop, window=self.window))[:, None]
+        features = []
+        for layer in self.layers:
+            x = functional.leaky_relu(layer(x), _SLOPE)
+            features.append(x)
+        return self.last(x), features
+
+
+class Judges(nn.Module):
+    """All discriminators. Their gradients are least-squares, as in HiFi-GAN."""
+
+    def __init__(self, period_channels: Sequence[int], spectrogram_channels: int) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(
+            [PeriodJudge(period, period_channels) for period in _PERIODS]
+            + [SpectrogramJudge(resolution, spectrogram_channels) for resolution in _RESOLUTIONS]
+        )
+
+    def forward(self, waves_BN: torch.Tensor) -> list[Judgement]:
+        return [judge(waves_BN) for judge in self.members]
+
+
+def judges_loss(real: list[Judgement], fake: list[Judgement]) -> torch.Tensor:
+    losses = [
+        (1.0 - real_score.float()).square().mean() + fake_score.float().square().mean()
+        for (real_score, _), (fake_score, _) in zip(real, fake, strict=True)
+    ]
+    return torch.stack(losses).mean()
+
+
+def adversarial_loss(fake: list[Judgement]) -> torch.Tensor:
+    return torch.stack([(1.0 - score.float()).square().mean() for score, _ in fake]).mean()
+
+
+def feature_matching_loss(real: list[Judgement], fake: list[Judgement]) -> torch.Tensor:
+    """Mean over layers of the L1 of feature maps, relative to the real ones' size."""
+    losses = [
+        functional.l1_loss(fake_map.float(), real_map.detach().float())
+        / real_map.detach().float().abs().mean().clamp(min=1e-4)
+        for (_, real_maps), (_, fake_maps) in zip(real, fake, strict=True)
+        for real_map, fake_map in zip(real_maps, fake_maps, strict=True)
+    ]
+    return torch.stack(losses).mean()

@@ -1,0 +1,209 @@
+"""Fits the generator: log-mel and F0 to waveform, first by spectral distance, then against discriminators.
+
+The same steps then refine it on the mels and F0 that the acoustic half predicts, so that it learns to mend their
+blur.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.fit.vocoder_data import CropSampler, FittingRecording, cut
+from pipelines.fit.vocoder_losses import (
+    Judges,
+    adversarial_loss,
+    feature_matching_loss,
+    judges_loss,
+    mel_loss,
+    spectral_loss,
+)
+from transforms.vocoder._generator import Generator
+from transforms.vocoder._mel import LOG_FLOOR, MEL_HOP_SAMPLES, log_mel
+from transforms.vocoder._source import pulse_train
+
+_MEL_WEIGHT = 15.0
+_SPECTRAL_WEIGHT = 5.0
+_FEATURE_WEIGHT = 2.0
+_EDGE_FRAMES = 2  # of a crop, whose STFTs saw zeros instead of the neighbourhood
+_MAX_GRADIENT = 20.0
+_EMA_DECAY = 0.998
+_MAX_LOG_GAIN = 0.5  # recordings are made up to 4 dB louder or softer
+
+#: The log-mel, shape (80, T), that a generator is given for a recording; the number chooses among several.
+Mels = Callable[[FittingRecording, float], np.ndarray]
+
+
+def true_mel(recording: FittingRecording, _: float) -> np.ndarray:
+    return recording.mel
+
+
+class WaveTrainer:
+    """Holds generator, its running mean, discriminators and their optimisers; one step at a time.
+
+    The batch of a step is a function of ``(seed, phase, step)``, so a resumed run sees the same ones.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        judges: Judges,
+        *,
+        learning_rate: float,
+        bf16: bool,
+        seed: int,
+        phase: int,
+    ) -> None:
+        self.generator, self.judges = generator, judges
+        self.mean = {name: value.detach().clone() for name, value in generator.state_dict().items()}
+        self._bf16, self._rate = bf16, learning_rate
+        self._seed, self._phase = seed, phase
+        self._make = torch.optim.AdamW(generator.parameters(), lr=learning_rate, betas=(0.8, 0.99))
+        self._judge = torch.optim.AdamW(judges.parameters(), lr=learning_rate, betas=(0.8, 0.99))
+        self.step = 0
+
+    def parts(self) -> dict[str, object]:
+        return {
+            "generator": self.generator.state_dict(),
+            "mean": self.mean,
+            "judges": self.judges.state_dict(),
+            "make": self._make.state_dict(),
+            "judge": self._judge.state_dict(),
+            "step": self.step,
+        }
+
+    def restore(self, parts: dict[str, object]) -> None:
+        self.generator.load_state_dict(parts["generator"])  # type: ignore[arg-type]
+        self.judges.load_state_dict(parts["judges"])  # type: ignore[arg-type]
+        self._make.load_state_dict(parts["make"])  # type: ignore[arg-type]
+        self._judge.load_state_dict(parts["judge"])  # type: ignore[arg-type]
+        self.mean = parts["mean"]  # type: ignore[assignment]
+        self.step = int(parts["step"])  # type: ignore[call-overload]
+
+    def follow(self, earlier: "WaveTrainer") -> None:
+        """Starts at step 0 from all that another trainer has reached."""
+        self.restore(earlier.parts())
+        self.step = 0
+
+    def mean_generator(self, like: Generator) -> Generator:
+        """``like`` with the running mean of the weights, ready to use."""
+        like.load_state_dict(self.mean)
+        return like.eval()
+
+    def train_step(
+        self, sampler: CropSampler, mels: Mels, *, batch: int, adversarial: bool, rate: float
+    ) -> dict[str, float]:
+        """One update of all models; returns the losses."""
+        for optimiser in (self._make, self._judge):
+            for group in optimiser.param_groups:
+                group["lr"] = self._rate * rate
+        rng = np.random.default_rng([self._seed, self._phase, self.step])
+        mel_BMT, f0_BT, real_BN = self._batch(rng, sampler, mels, batch)
+        noise_BN = torch.from_numpy(rng.standard_normal(real_BN.shape, dtype=np.float32))
+        pulses_BN = pulse_train(f0_BT, torch.from_numpy(rng.random(batch)))
+        edge = _EDGE_FRAMES * MEL_HOP_SAMPLES
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
+            fake_BN = self.generator(mel_BMT, pulses_BN, noise_BN)[:, edge:-edge]
+        real_BN = real_BN[:, edge:-edge]
+        losses: dict[str, torch.Tensor] = {}
+        if adversarial:
+            losses["judges"] = self._train_judges(real_BN, fake_BN.detach())
+        losses["mel"] = mel_loss(fake_BN, real_BN)
+        losses["spectral"] = spectral_loss(fake_BN, real_BN)
+        total = _MEL_WEIGHT * losses["mel"] + _SPECTRAL_WEIGHT * losses["spectral"]
+        if adversarial:
+            self.judges.requires_grad_(False)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
+                with torch.no_grad():
+                    judged_real = self.judges(real_BN)
+                judged_fake = self.judges(fake_BN)
+            self.judges.requires_grad_(True)
+            losses["adversarial"] = adversarial_loss(judged_fake)
+            losses["features"] = feature_matching_loss(judged_real, judged_fake)
+            total = total + losses["adversarial"] + _FEATURE_WEIGHT * losses["features"]
+        self._make.zero_grad(set_to_none=True)
+        torch.autograd.backward(total)
+        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), _MAX_GRADIENT)
+        self._make.step()
+        self.step += 1
+        self._average()
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _train_judges(self, real_BN: torch.Tensor, fake_BN: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
+            loss = judges_loss(self.judges(real_BN), self.judges(fake_BN))
+        self._judge.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.judges.parameters(), _MAX_GRADIENT)
+        self._judge.step()
+        return loss
+
+    def _average(self) -> None:
+        decay = min(_EMA_DECAY, (1 + self.step) / (10 + self.step))
+        for name, value in self.generator.state_dict().items():
+            self.mean[name].lerp_(value.detach(), 1.0 - decay)
+
+    def _batch(
+        self, rng: np.random.Generator, sampler: CropSampler, mels: Mels, batch: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        for recording, start in sampler.draw(rng, batch):
+            log_gain = rng.uniform(-_MAX_LOG_GAIN, _MAX_LOG_GAIN)
+            mel_MT = cut(mels(recording, rng.random()), start, sampler.frames, fill=LOG_FLOOR)
+            f0_T = cut(recording.f0_hz, start, sampler.frames)
+            wave_N = cut(recording.waveform, start * MEL_HOP_SAMPLES, sampler.frames * MEL_HOP_SAMPLES)
+            rows.append((np.maximum(mel_MT + log_gain, LOG_FLOOR), f0_T, wave_N * np.exp(log_gain)))
+        stack = [torch.from_numpy(np.stack(part).astype(np.float32)) for part in zip(*rows, strict=True)]
+        return stack[0], stack[1], stack[2]
+
+
+@torch.inference_mode()
+def copy_synthesis_error(generator: Generator, recordings: list[FittingRecording], mels: Mels) -> float:
+    """Mean L1 between the log-mels of recordings and of what the generator makes of ``mels`` and their F0."""
+    errors = []
+    for index, recording in enumerate(recordings):
+        frames = len(recording.f0_hz)
+        mel_MT = mels(recording, 0.0).astype(np.float32)
+        noise = np.random.default_rng(index).standard_normal((1, frames * MEL_HOP_SAMPLES), dtype=np.float32)
+        pulses = pulse_train(torch.from_numpy(recording.f0_hz)[None], torch.zeros(1))
+        fake = generator(torch.from_numpy(mel_MT)[None], pulses, torch.from_numpy(noise))
+        errors.append(float(functional.l1_loss(log_mel(fake), log_mel(torch.from_numpy(recording.waveform)[None]))))
+    return float(np.mean(errors))
+
+
+def train_wave(
+    trainer: WaveTrainer,
+    recordings: list[FittingRecording],
+    mels: Mels,
+    *,
+    steps: int,
+    adversarial_from: int,
+    first_rate: float,
+    batch: int,
+    crop_frames: int,
+    weights: dict[str, float],
+    checkpoint: Path | None,
+    say: Callable[[str], None],
+) -> None:
+    """Runs up to ``steps`` steps in all, resuming from ``checkpoint``; the rate falls tenfold from ``first_rate``."""
+    saved = Checkpoint(checkpoint)
+    state = saved.load()
+    if state is not None:
+        trainer.restore(state)
+    sampler = CropSampler(recordings, frames=crop_frames, weights=weights)
+    sums: dict[str, list[float]] = {}
+    while trainer.step < steps:
+        warm = min(1.0, (trainer.step + 1) / 100)
+        rate = first_rate * warm * 0.1 ** (trainer.step / steps)
+        losses = trainer.train_step(sampler, mels, batch=batch, adversarial=trainer.step >= adversarial_from, rate=rate)
+        for name, value in losses.items():
+            sums.setdefault(name, []).append(value)
+        if trainer.step % 50 == 0:
+            say(f"step {trainer.step}: " + ", ".join(f"{name} {np.mean(v):.3f}" for name, v in sums.items()))
+            sums.clear()
+        if trainer.step % 200 == 0:
+            saved.save(trainer.parts())
+    saved.save(trainer.parts())

@@ -1,0 +1,111 @@
+"""Batched autoregressive decoding with a set of allowed tokens.
+
+Prompts are padded on the left and masked. Every row draws from its own generator, keyed by (seed, row number), so a
+row's draws don't depend on its batch mates.
+Shapes: B rows, T prompt length, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from transforms.seeds import rng_for
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """``temperature`` 0 takes the likeliest token; ``top_p`` 1 keeps all."""
+
+    max_new_tokens: int
+    temperature: float = 0.8
+    top_p: float = 0.95
+    seed: int = 0
+
+
+def draw(logits_V: npt.NDArray[np.float64], *, temperature: float, top_p: float, rng: np.random.Generator) -> int:
+    """One token; ids with logit -inf never. Nucleus: the fewest likeliest ids whose mass reaches ``top_p``."""
+    if temperature == 0:
+        return int(logits_V.argmax())
+    scaled = (logits_V - logits_V.max()) / temperature
+    order = np.argsort(-scaled, kind="stable")
+    mass = np.cumsum(np.exp(scaled[order]))
+    kept = int(np.searchsorted(mass, top_p * mass[-1], side="left")) + 1
+    return int(order[np.searchsorted(mass[:kept], rng.random() * mass[min(kept, len(mass)) - 1], side="right")])
+
+
+@torch.inference_mode()
+def generate_tokens(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    allowed_V: npt.NDArray[np.bool_],
+    eos: int,
+    decoding: Decoding,
+    max_new: Sequence[int],
+) -> list[list[int]]:
+    """New tokens of each prompt, without EOS; at most ``max_new[i]`` of prompt ``i``."""
+    device = next(model.parameters()).device
+    longest = max(map(len, prompts))
+    tokens_BT = torch.full((len(prompts), longest), eos, dtype=torch.long)
+    mask_BT = torch.zeros((len(prompts), longest), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        tokens_BT[row, longest - len(prompt) :] = torch.tensor(prompt)
+        mask_BT[row, longest - len(prompt) :] = 1
+    rngs = [rng_for(str(row), stage="generate", run_seed=decoding.seed) for row in range(len(prompts))]
+    banned_V = ~allowed_V
+    outputs: list[list[int]] = [[] for _ in prompts]
+    active = [limit > 0 for limit in max_new]
+    cache: Any = None
+    positions = (mask_BT.cumsum(1) - 1).clamp(min=0)
+    step_tokens: Tensor = tokens_BT
+    while any(active):
+        out = model(
+            input_ids=step_tokens.to(device),
+            attention_mask=mask_BT.to(device),
+            position_ids=positions.to(device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache = out.past_key_values
+        logits_BV = out.logits[:, -1].double().cpu().numpy()
+        logits_BV[:, banned_V] = -np.inf
+        chosen = np.full(len(prompts), eos)
+        for row in [row for row, on in enumerate(active) if on]:
+            token = draw(logits_BV[row], temperature=decoding.temperature, top_p=decoding.top_p, rng=rngs[row])
+            if token == eos:
+                active[row] = False
+                continue
+            outputs[row].append(token)
+            chosen[row] = token
+            active[row] = len(outputs[row]) < max_new[row]
+        step_tokens = torch.from_numpy(chosen)[:, None]
+        positions = positions[:, -1:] + 1
+        mask_BT = torch.cat([mask_BT, torch.ones((len(prompts), 1), dtype=torch.long)], dim=1)
+    return outputs
+
+
+@torch.inference_mode()
+def log_likelihoods(
+    model: Any, sequences: Sequence[Sequence[int]], *, starts: Sequence[int]
+) -> list[npt.NDArray[np.float64]]:
+    """Log-probability of each token of ``sequences[i]`` from position ``starts[i]`` (at least 1) on."""
+    device = next(model.parameters()).device
+    longest = max(map(len, sequences))
+    tokens_BT = torch.zeros((len(sequences), longest), dtype=torch.long)
+    mask_BT = torch.zeros((len(sequences), longest), dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        tokens_BT[row, : len(sequence)] = torch.tensor(sequence)
+        mask_BT[row, : len(sequence)] = 1
+    logits_BTV = model(input_ids=tokens_BT.to(device), attention_mask=mask_BT.to(device), use_cache=False).logits
+    scores: list[npt.NDArray[np.float64]] = []
+    for row, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
+        before_NV = logits_BTV[row, start - 1 : len(sequence) - 1].double().log_softmax(-1).cpu()
+        targets_N = torch.tensor(sequence[start:], dtype=torch.long)
+        scores.append(before_NV.gather(1, targets_N[:, None])[:, 0].numpy())
+    return scores

@@ -1,0 +1,104 @@
+"""Where a corpus lies and in which layout: one config class a layout, told apart by ``kind``."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Corpus(BaseModel):
+    """What all layouts share.
+
+    Args:
+        path: fsspec URL or local path of the corpus.
+        language, licence, speaker: Used where the corpus itself does not say.
+        source: Name of the data set, kept with every utterance.
+        include_ids, exclude_ids: Files with one utterance id a line; only, or all but, these are read.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(min_length=1)
+    language: str = "en"
+    licence: str = ""
+    source: str = ""
+    speaker: str = ""
+    include_ids: str | None = None
+    exclude_ids: str | None = None
+
+
+class Columns(BaseModel):
+    """Column names of a table. Unset ones are found by their usual names (``DEFAULT_COLUMNS``)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str | None = None
+    text: str | None = None
+    speaker: str | None = None
+    language: str | None = None
+    licence: str | None = None
+
+
+class TableColumns(Columns):
+    audio: str | None = None
+
+
+DEFAULT_COLUMNS: dict[str, tuple[str, ...]] = {
+    "id": ("id",),
+    "audio": ("audio", "path", "file_name"),
+    "text": ("text", "sentence", "transcription"),
+    "speaker": ("speaker", "speaker_id", "client_id"),
+    "language": ("language", "locale"),
+    "licence": ("licence", "license"),
+}
+
+
+class TableConfig(_Corpus):
+    """A TSV, CSV or JSONL table, one utterance a row, also compressed (``.gz``, ``.bz2``, ``.xz``).
+
+    Args:
+        path: The table; a pattern with ``*`` reads several.
+        format: Taken from the file's extension when unset.
+        delimiter: Between cells; a tab for TSV and a comma for CSV when unset.
+        header: Column names of a table without a header line.
+        audio_root: Folder that audio paths are relative to; the table's own folder when unset.
+        audio_suffix: Appended to audio paths that have no extension.
+    """
+
+    kind: Literal["table"] = "table"
+    format: Literal["tsv", "csv", "jsonl"] | None = None
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    header: tuple[str, ...] | None = None
+    columns: TableColumns = TableColumns()
+    audio_root: str | None = None
+    audio_suffix: str = ""
+
+
+class LibriSpeechConfig(_Corpus):
+    """A tree ``SPEAKER/CHAPTER/S-C-NNNN.flac`` with ``S-C.trans.txt`` beside the audio."""
+
+    kind: Literal["librispeech"] = "librispeech"
+
+
+class FolderConfig(_Corpus):
+    """A folder of audio files, each with its text in a ``.txt`` of the same name, in any depth."""
+
+    kind: Literal["folder"] = "folder"
+
+
+class ParquetConfig(_Corpus):
+    """Parquet with audio bytes, in the layout of Hugging Face data sets.
+
+    The audio column is told by its type, ``struct<bytes: binary, path: string>``.
+
+    Args:
+        path: One file, a folder, or a pattern with ``*``.
+    """
+
+    kind: Literal["parquet"] = "parquet"
+    columns: Columns = Columns()
+
+
+IngestConfig = Annotated[
+    TableConfig | LibriSpeechConfig | FolderConfig | ParquetConfig,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,139 @@
+"""Names below a corpus path, whatever file system it lies on. No audio is read here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any, cast
+
+import fsspec
+
+from schemas.errors import TransientError, UserError
+
+AUDIO_EXTENSIONS = frozenset({"wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "au", "sph", "w64", "caf"})
+
+
+@dataclass(frozen=True)
+class Location:
+    """A corpus path as the user wrote it, with the file system that it is on."""
+
+    url: str
+    filesystem: Any
+    root: str
+
+    @classmethod
+    def of(cls, url: str, *, option: str) -> "Location":
+        """Open a URL; ``option`` is the config key that it came from.
+
+        Raises:
+            UserError: The protocol is unknown or its package is not installed.
+        """
+        try:
+            # Listings are not cached: a cache would grow with the corpus.
+            filesystem, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise UserError(f"{option}: cannot open {url}: {error}") from error
+        keep = url == "/" or url.endswith("://")
+        return cls(url if keep else url.rstrip("/"), filesystem, root.rstrip("/"))
+
+    def url_of(self, name: str) -> str:
+        """URL of a path relative to this one, in the words of the user's own path."""
+        if self.url == "." or not name:
+            return name or self.url
+        return f"{self.url}{'' if self.url.endswith('/') else '/'}{name}"
+
+    def require(self, *, option: str) -> str:
+        """``file`` or ``directory``.
+
+        Raises:
+            UserError: There is neither.
+            TransientError: The store does not answer.
+        """
+        try:
+            return str(self.filesystem.info(self.root or "/")["type"])
+        except FileNotFoundError as error:
+            raise UserError(f"{option}: nothing at {self.url}; check the path") from error
+        except PermissionError as error:
+            raise UserError(f"{option}: no permission to read {self.url}") from error
+        except (OSError, TimeoutError) as error:
+            raise TransientError(f"{option}: cannot reach {self.url}: {error}") from error
+
+    def open(self, name: str = "", *, compression: str | None = None) -> IO[bytes]:
+        path = f"{self.root}/{name}" if name else self.root
+        return cast(IO[bytes], self.filesystem.open(path, "rb", compression=compression))
+
+    def folders(self) -> Iterator[tuple[str, list[str]]]:
+        """Relative name of each folder below and including this one, with its sorted files; hidden ones left out.
+
+        Memory is that of the largest folder.
+        """
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            files: list[str] = []
+            folders: list[str] = []
+            for entry in self.filesystem.ls(f"{self.root}/{folder}" if folder else self.root or "/", detail=True):
+                base = str(entry["name"]).rstrip("/").rpartition("/")[2]
+                if base and not base.startswith("."):
+                    (folders if entry["type"] == "directory" else files).append(base)
+            yield folder, sorted(files)
+            pending += [f"{folder}/{base}" if folder else base for base in sorted(folders, reverse=True)]
+
+
+def split_pattern(path: str) -> tuple[str, str]:
+    """Folder and name of a path; a pattern's folder is the part before its first wildcard.
+
+    >>> split_pattern("s3://bucket/cv/*/train.tsv")
+    ('s3://bucket/cv', '*/train.tsv')
+    """
+    wildcards = [path.index(sign) for sign in "*?[" if sign in path]
+    head = path[: min(wildcards)] if wildcards else path.rstrip("/")
+    protocol, mark, rest = head.rpartition("://")
+    folder, separator, _ = rest.rpartition("/")
+    start = len(protocol) + len(mark) + len(folder) + len(separator)
+    if mark:
+        return protocol + mark + folder, path[start:]
+    return (folder or "/") if separator else ".", path[start:]
+
+
+def matching_files(path: str, *, option: str, extension: str | None = None) -> tuple[Location, list[str]]:
+    """The files that a path means (a file, a pattern, or with ``extension`` a folder), relative to a location.
+
+    Raises:
+        UserError: There is none.
+    """
+    if any(sign in path for sign in "*?["):
+        folder, pattern = split_pattern(path)
+        location = Location.of(folder, option=option)
+        found = location.filesystem.glob(f"{location.root}/{pattern}")
+        names = sorted(str(name)[len(location.root) :].lstrip("/") for name in found)
+        if not names:
+            raise UserError(f"{option}: no file matches {path}; check the pattern")
+        return location, names
+    here = Location.of(path, option=option)
+    if here.require(option=option) != "directory":
+        folder, name = split_pattern(path)
+        return Location.of(folder, option=option), [name]
+    if extension is None:
+        raise UserError(f"{option}: {path} is a folder; name the file, or use a pattern such as {path.rstrip('/')}/*")
+    names = sorted(
+        f"{folder}/{base}" if folder else base
+        for folder, files in here.folders()
+        for base in files
+        if base.endswith(extension)
+    )
+    if not names:
+        raise UserError(f"{option}: no *{extension} file in {path}")
+    return here, names
+
+
+def stem(name: str) -> str:
+    """A name without its last extension; dots in folders don't count."""
+    folder, separator, base = name.rpartition("/")
+    cut = base.rfind(".")
+    return folder + separator + (base[:cut] if cut > 0 else base)
+
+
+def extension_of(name: str) -> str:
+    """Lower-case extension without the dot, or an empty string."""
+    base = name.rpartition("/")[2]
+    cut = base.rfind(".")
+    return base[cut + 1 :].lower() if cut > 0 else ""

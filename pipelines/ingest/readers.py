@@ -1,0 +1,57 @@
+"""From a corpus of any layout to a stream of rows: metadata only, no audio, constant memory, in no promised order."""
+
+from collections.abc import Iterator
+
+import fsspec
+
+from pipelines.ingest.config import FolderConfig, IngestConfig, LibriSpeechConfig, TableConfig
+from pipelines.ingest.parquet import read_parquet
+from pipelines.ingest.table import read_table
+from pipelines.ingest.trees import read_folder, read_librispeech
+from schemas.errors import UserError
+from schemas.records import DeadLetter, SourceRow
+
+
+def read_rows(config: IngestConfig) -> Iterator[SourceRow | DeadLetter]:
+    """Every utterance of a corpus once: a row, or a dead letter where its entry cannot be read.
+
+    A row whose audio is missing or whose text is blank is a row; later stages drop it with their own reason.
+
+    Raises:
+        UserError: The corpus, a column or an id list is missing, or nothing is left to read.
+    """
+    included = _read_ids(config.include_ids, option="ingest.include_ids")
+    excluded = _read_ids(config.exclude_ids, option="ingest.exclude_ids") or frozenset()
+    found = False
+    for item in _read(config):
+        if isinstance(item, SourceRow) and (
+            item.utterance_id in excluded or (included is not None and item.utterance_id not in included)
+        ):
+            continue
+        found = True
+        yield item
+    if not found:
+        lists = " with these include_ids and exclude_ids" if config.include_ids or config.exclude_ids else ""
+        raise UserError(f"ingest.path: no utterance in {config.path}{lists}; check ingest.kind ({config.kind})")
+
+
+def _read(config: IngestConfig) -> Iterator[SourceRow | DeadLetter]:
+    if isinstance(config, TableConfig):
+        return read_table(config)
+    if isinstance(config, LibriSpeechConfig):
+        return read_librispeech(config)
+    if isinstance(config, FolderConfig):
+        return read_folder(config)
+    return read_parquet(config)
+
+
+def _read_ids(path: str | None, *, option: str) -> frozenset[str] | None:
+    if path is None:
+        return None
+    try:
+        with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as lines:
+            return frozenset(line.strip() for line in lines if line.strip())
+    except FileNotFoundError as error:
+        raise UserError(f"{option}: no file {path}; it must hold one utterance id a line") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{option}: {path} is not UTF-8 text") from error

@@ -1,0 +1,147 @@
+"""`plait report`: gathers what a run's folder holds into its HTML report."""
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import soundfile as sf
+
+from pipelines.files import join, local_path, read_text
+from pipelines.metrics import read_metrics
+from pipelines.report import (
+    ErrorRate,
+    GeneratedSample,
+    Histogram,
+    LossCurve,
+    ReportData,
+    SampleUtterance,
+    dropped_causes,
+    readable_segments,
+    write_report,
+)
+from pipelines.run import RunFolder
+from pipelines.samples import read_samples_index
+from pipelines.store import ShardSet, parse_sequence, parse_utterance, read_samples, read_waveform
+from pipelines.verify import read_dropped
+from schemas.errors import UserError
+from schemas.records import SAMPLE_RATE_HZ, StoredUtterance, Waveform
+from schemas.vocabulary import VocabularyLayout
+from transforms.text.tokenizer import load_tokenizer
+
+SHOWN = 6
+LONGEST_SHOWN_S = 8.0
+PACKAGES = ("plait", "torch", "transformers", "ray", "pocketsphinx", "torchfcpe", "webdataset")
+
+
+def utterances_with_audio(corpus: str) -> Iterator[tuple[StoredUtterance, Waveform]]:
+    """Stored utterances and their audio, where the store keeps audio."""
+    store = ShardSet(corpus)
+    for entry in store.manifest.shards:
+        for _, sample in read_samples(store.shard_url(entry)):
+            waveform = read_waveform(sample)
+            if waveform is not None:
+                yield parse_utterance(sample), waveform
+
+
+def report(output: str) -> Path:
+    """Write ``report.html`` of a run; a model in ``model/`` and answers in ``samples/`` are shown where they are.
+
+    Raises:
+        UserError: The folder holds no finished run.
+    """
+    folder = RunFolder(output)
+    path = local_path(output)
+    if path is None:
+        raise UserError(f"{output}: a report is written to a local folder; copy the run first")
+    metrics = read_metrics(output)
+    if "corpus" not in metrics:
+        raise UserError(f"{output}: no finished run there; give the output folder of `plait run`")
+    figures = metrics["corpus"]
+    records = list(ShardSet(folder.corpus).utterances())
+    data = ReportData(
+        title=f"Plait: {path.name}",
+        inputs=figures["utterances"],
+        utterances=figures["in_shards"],
+        speech_s=figures["hours"] * 3600,
+        words=figures["words_aligned"],
+        tokens=figures["tokens_by_kind"],
+        tokens_per_s=figures["speech_tokens_per_second"],
+        dropped=dropped_causes(read_dropped(folder.dropped)),
+        samples=tuple(_shown(folder)),
+        histograms=tuple(_histograms(records)),
+        loss=_loss(path / "model" / "log.jsonl"),
+        generated=tuple(_generated(path / "samples")),
+        error_rates=tuple(_error_rates(metrics.get("resynthesis"))),
+        seconds_by_stage=figures["seconds_by_stage"],
+        provenance={
+            "versions": {"python": python_version(), **{name: version(name) for name in PACKAGES}},
+            "fingerprints": {info.kind: info.fingerprint for info in ShardSet(folder.corpus).manifest.streams},
+        },
+        config=read_text(join(output, "run.yaml")),
+    )
+    return Path(write_report(path, data))
+
+
+def _shown(folder: RunFolder) -> Iterator[SampleUtterance]:
+    """Utterances of a few seconds, spread over the corpus, with their interleaved stream."""
+    fit = [
+        pair
+        for pair in utterances_with_audio(folder.corpus)
+        if 2 * SAMPLE_RATE_HZ <= pair[0].num_samples <= LONGEST_SHOWN_S * SAMPLE_RATE_HZ and len(pair[0].words) > 4
+    ]
+    chosen = {pair[0].utterance_id: pair for pair in fit[:: max(1, len(fit) // SHOWN)][:SHOWN]}
+    baked = ShardSet(folder.interleaved(0))
+    layout = VocabularyLayout.from_json(baked.manifest.details["layout"])
+    tokenizer = load_tokenizer(Path(folder.tokenizer))
+    for entry in baked.manifest.shards:
+        for utterance_id, sample in read_samples(baked.shard_url(entry)):
+            if utterance_id in chosen:
+                record, waveform = chosen[utterance_id]
+                segments = readable_segments(parse_sequence(sample), layout, lambda token: tokenizer.decode([token]))
+                yield SampleUtterance(record, waveform, segments)
+
+
+def _histograms(records: list[StoredUtterance]) -> Iterator[Histogram]:
+    for name in sorted({name for record in records for name in record.alignment}):
+        yield Histogram(name, "", [record.alignment[name] for record in records if name in record.alignment])
+
+
+def _loss(path: Path) -> LossCurve | None:
+    if not path.is_file():
+        return None
+    logged: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    names = [name for name in ("loss", "text", "speech") if all(name in entry for entry in logged)]
+    return LossCurve([entry["step"] for entry in logged], {name: [entry[name] for entry in logged] for name in names})
+
+
+def _generated(folder: Path) -> Iterator[GeneratedSample]:
+    for answer in read_samples_index(folder):
+        yield GeneratedSample(
+            task=answer.task.replace("-", " "),
+            prompt_text=answer.prompt_text,
+            prompt_waveform=_wav(folder, answer.prompt_wav),
+            output_text=answer.text,
+            output_waveform=_wav(folder, answer.wav),
+        )
+
+
+def _wav(folder: Path, name: str) -> Waveform | None:
+    if not name:
+        return None
+    waveform, _ = sf.read(folder / name, dtype="float32")
+    return waveform  # type: ignore[no-any-return]
+
+
+def _error_rates(figures: dict[str, Any] | None) -> Iterator[ErrorRate]:
+    if figures is None:
+        return
+    names = {
+        "wer_original": "original",
+        "wer_expressive": "re-synthesised, EXPRESSIVE",
+        "wer_base": "re-synthesised, BASE",
+    }
+    for key, name in names.items():
+        yield ErrorRate(name, figures[key], int(figures["utterances"]), "held-out recordings, by Whisper tiny.en")

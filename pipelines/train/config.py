@@ -1,0 +1,165 @@
+"""What a training job's YAML may say."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from schemas.records import StreamKind
+from schemas.vocabulary import MarkerStyle
+from transforms.interleave import InterleaveConfig
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LlamaModelConfig(_Section):
+    """A Llama of this size, from random weights."""
+
+    kind: Literal["llama"] = "llama"
+    hidden_size: PositiveInt = 256
+    layers: PositiveInt = 4
+    heads: PositiveInt = 4
+    kv_heads: PositiveInt = 4
+    intermediate_size: PositiveInt = 704
+    rope_theta: PositiveFloat = 10_000.0
+    tie_embeddings: bool = True
+
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> "LlamaModelConfig":
+        if self.hidden_size % (2 * self.heads) or self.heads % self.kv_heads:
+            raise ValueError("hidden_size must be a multiple of 2 * heads, and heads a multiple of kv_heads")
+        return self
+
+
+class BaseModelConfig(_Section):
+    """A Hugging Face causal LM in a local folder, its vocabulary extended by the speech tokens.
+
+    ``new_rows_noise`` scales the standard deviation of the old rows: a new row is their mean plus this much noise.
+    ``rope_theta`` replaces the model's own where it is given (Spirit LM: 10k to 100k).
+    """
+
+    kind: Literal["base"]
+    path: str
+    new_rows_noise: NonNegativeFloat = 0.1
+    rope_theta: PositiveFloat | None = None
+
+
+ModelConfig = Annotated[LlamaModelConfig | BaseModelConfig, Field(discriminator="kind")]
+
+
+class MixtureConfig(_Section):
+    """Shares of the sources, by tokens.
+
+    ``pairs`` are whole utterances in both modalities, text first or speech first with even odds ("ASR+TTS pairs" of
+    Spirit LM's ablation); without them nothing tells a model to say the same words again.
+    """
+
+    text: NonNegativeFloat = 1.0
+    speech: NonNegativeFloat = 1.0
+    interleaved: NonNegativeFloat = 1.0
+    pairs: NonNegativeFloat = 0.0
+
+    @model_validator(mode="after")
+    def _something(self) -> "MixtureConfig":
+        if not any(self.model_dump().values()):
+            raise ValueError("at least one source needs a weight above 0")
+        return self
+
+
+class DataConfig(_Section):
+    """How documents become batches.
+
+    Args:
+        context: Tokens a row.
+        sequences: Rows a step, in all micro-batches together.
+        micro_batches: Gradient accumulation; divides ``sequences``.
+        streams: Kinds of speech tokens (``[units]`` is BASE); null takes all that the token store has.
+        marker_style: ``spiritlm`` writes ``[Text]`` and ``[Speech]``.
+        eos: End every document with EOS, so that generation stops.
+        window_shards: Shards that are open together; rows are shuffled within such a window.
+        lookahead: Rows' worth of documents from which a row is packed.
+    """
+
+    context: PositiveInt = 512
+    sequences: PositiveInt = 8
+    micro_batches: PositiveInt = 1
+    streams: tuple[StreamKind, ...] | None = None
+    marker_style: MarkerStyle = "plait"
+    eos: bool = True
+    mixture: MixtureConfig = MixtureConfig()
+    interleave: InterleaveConfig = InterleaveConfig()
+    window_shards: PositiveInt = 16
+    lookahead: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> "DataConfig":
+        if self.sequences % self.micro_batches:
+            raise ValueError("micro_batches must divide sequences")
+        if self.context < 16:
+            raise ValueError("context must be at least 16")
+        if self.streams is not None and "units" not in self.streams:
+            raise ValueError("streams must have units")
+        return self
+
+
+class OptimizerConfig(_Section):
+    """AdamW and its schedule.
+
+    ``cosine`` falls over all steps after the warm-up, ``wsd`` linearly over the last ``decay_steps``; both end at
+    ``final_ratio`` of the peak.
+    """
+
+    learning_rate: PositiveFloat = 3e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: NonNegativeFloat = 0.1
+    warmup_steps: NonNegativeInt = 0
+    schedule: Literal["constant", "cosine", "wsd"] = "constant"
+    decay_steps: NonNegativeInt = 0
+    final_ratio: float = Field(default=0.0, ge=0, le=1)
+    clip_norm: PositiveFloat = 1.0
+
+    @model_validator(mode="after")
+    def _wsd_decays(self) -> "OptimizerConfig":
+        if (self.schedule == "wsd") != (self.decay_steps > 0):
+            raise ValueError("decay_steps goes with schedule wsd, and wsd needs it")
+        return self
+
+
+class TrainConfig(_Section):
+    """One training job.
+
+    Args:
+        output: Folder of the model; its checkpoints are below ``checkpoints/``.
+        corpus: Output folder of a ``plait run``: holds ``corpus/`` and ``tokenizer/``.
+        exclude_ids: File with utterance ids, one a line, that are kept out of training.
+        checkpoint_every: Steps between checkpoints; one is always written at the end and at SIGTERM.
+        keep_checkpoints: So many of the latest are kept.
+        device: ``auto`` takes a CUDA device where there is one.
+        dtype: Of the matrix products; weights and optimizer stay float32. ``auto``: bfloat16 on CUDA.
+        threads: CPU threads of torch; null leaves its default. Bit-equal repetition needs the same number.
+    """
+
+    output: str
+    corpus: str
+    seed: int = 0
+    exclude_ids: str | None = None
+    model: ModelConfig = LlamaModelConfig()
+    data: DataConfig = DataConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    steps: PositiveInt = 1000
+    checkpoint_every: PositiveInt = 500
+    keep_checkpoints: PositiveInt = 2
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
+    threads: PositiveInt | None = None

@@ -1,0 +1,23 @@
+"""`plait train JOB.yaml`: a training job with its meter and its figures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.metrics import update_metrics
+from pipelines.progress import meter
+from pipelines.train.config import TrainConfig
+from pipelines.train.loop import train
+from pipelines.yaml_config import read_yaml, validate
+
+
+def load_training(path: str, *, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Raises: UserError: One line with the path of the wrong key."""
+    return validate(TrainConfig, read_yaml(path, overrides=overrides), where=path)
+
+
+def run_training(config: TrainConfig) -> dict[str, Any]:
+    """Train with a meter; the figures lie in ``metrics.json`` of the output too."""
+    with meter("train", total=config.steps, unit="steps") as show:
+        figures = train(config, say=lambda step, total, loss, rate: show(step, f"loss {loss:.3f}, {rate:.0f} tokens/s"))
+    update_metrics(config.output, "training", figures)
+    return figures

@@ -1,0 +1,98 @@
+"""The language model: a Llama from a config, or a Hugging Face causal LM with its vocabulary extended."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipelines.train.config import BaseModelConfig, LlamaModelConfig
+from schemas.errors import UserError
+from schemas.vocabulary import VocabularyLayout
+
+
+@dataclass(frozen=True, slots=True)
+class InitRecord:
+    """How a model began: new embedding rows ``[first_new_row, rows)``, and by what rule."""
+
+    rows: int
+    first_new_row: int
+    rule: str
+    parameters: int
+
+
+def build_model(
+    config: LlamaModelConfig | BaseModelConfig,
+    *,
+    layout: VocabularyLayout,
+    context: int,
+    bos: int,
+    eos: int,
+    seed: int,
+) -> tuple[Any, InitRecord]:
+    """A ``transformers`` causal LM with float32 weights whose rows are the layout's ids.
+
+    Raises:
+        UserError: ``path`` is no such model, or it has fewer rows than its tokenizer has tokens.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(config, LlamaModelConfig):
+            model, first_new, rule = _new_llama(config, layout=layout, context=context, bos=bos, eos=eos), 0, "normal"
+        else:
+            model, first_new = _extended(config, layout=layout), layout.text_size
+            rule = f"mean of rows below {first_new} + {config.new_rows_noise} x their standard deviation x normal"
+    rows = int(model.get_input_embeddings().weight.shape[0])
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return model, InitRecord(rows, first_new, rule, parameters)
+
+
+def _new_llama(config: LlamaModelConfig, *, layout: VocabularyLayout, context: int, bos: int, eos: int) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=layout.padded_size,
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.kv_heads,
+            max_position_embeddings=context,
+            rope_theta=config.rope_theta,
+            tie_word_embeddings=config.tie_embeddings,
+            bos_token_id=bos,
+            eos_token_id=eos,
+            attn_implementation="sdpa",
+        )
+    )
+
+
+def _extended(config: BaseModelConfig, *, layout: VocabularyLayout) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    if not (Path(config.path) / "config.json").is_file():
+        raise UserError(f"model.path: no Hugging Face model in {config.path} (config.json is missing)")
+    overrides = AutoConfig.from_pretrained(config.path, local_files_only=True)
+    if config.rope_theta is not None:
+        overrides.rope_theta = config.rope_theta
+    model = AutoModelForCausalLM.from_pretrained(
+        config.path, config=overrides, local_files_only=True, attn_implementation="sdpa", dtype=torch.float32
+    )
+    old_rows = model.get_input_embeddings().weight.shape[0]
+    if old_rows < layout.text_size:
+        raise UserError(f"model.path: {old_rows} embedding rows for {layout.text_size} text tokens; wrong tokenizer?")
+    model.resize_token_embeddings(max(old_rows, layout.padded_size), mean_resizing=False)
+    inputs, outputs = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    _fill_new_rows(inputs, first_new=layout.text_size, noise=config.new_rows_noise)
+    if outputs is not inputs:
+        _fill_new_rows(outputs, first_new=layout.text_size, noise=config.new_rows_noise)
+    return model
+
+
+@torch.no_grad()
+def _fill_new_rows(weight_VD: Tensor, *, first_new: int, noise: float) -> None:
+    old_TD = weight_VD[:first_new]
+    new_ND = weight_VD[first_new:]
+    new_ND.copy_(old_TD.mean(0) + noise * old_TD.std(0) * torch.randn_like(new_ND))

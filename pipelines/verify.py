@@ -1,0 +1,109 @@
+"""`plait verify`: re-hash every shard and redo the accounting."""
+
+from collections.abc import Iterator
+
+from pipelines.files import exists, join, local_path, open_read, sha256_of
+from pipelines.store import MANIFEST, ShardSet, parse_sequence, parse_utterance, read_samples
+from schemas.arrow import read_parquet, table_to_dropped
+from schemas.errors import UserError
+from schemas.manifest import TOKEN_STORE, Manifest, ShardEntry
+from schemas.records import DeadLetter
+from transforms.seeds import shard_of
+from transforms.streams import ceil_div
+
+
+def read_dropped(url: str) -> list[DeadLetter]:
+    with open_read(url) as file:
+        return table_to_dropped(read_parquet(file))
+
+
+def shard_sets(output: str) -> list[str]:
+    """Folders of all shard sets of a run, or the folder itself if it is one."""
+    if exists(join(output, MANIFEST)):
+        return [output]
+    found = [join(output, "corpus")] if exists(join(output, "corpus", MANIFEST)) else []
+    path = local_path(join(output, "interleaved"))
+    if path is not None and path.is_dir():
+        found += [str(folder) for folder in sorted(path.iterdir()) if (folder / MANIFEST).is_file()]
+    if not found:
+        raise UserError(f"{output}: no finished shards there; give the output folder of a run")
+    return found
+
+
+def verify(output: str) -> Iterator[str]:
+    """Every difference between what the manifests say and what lies there, a line each."""
+    for folder in shard_sets(output):
+        manifest = ShardSet(folder).manifest
+        ids: set[str] = set()
+        for entry in manifest.shards:
+            yield from _check_shard(folder, manifest, entry, ids)
+        if manifest.format == TOKEN_STORE:
+            yield from _check_accounts(folder, manifest, ids)
+        elif len(ids) != manifest.inputs:
+            yield f"{folder}: {len(ids)} sequences, but the token store had {manifest.inputs} utterances"
+
+
+def _check_shard(folder: str, manifest: Manifest, entry: ShardEntry, ids: set[str]) -> Iterator[str]:
+    url = join(folder, entry.name)
+    if not exists(url):
+        yield f"{url}: the shard is missing"
+        return
+    digest, size = sha256_of(url)
+    if digest != entry.sha256:
+        yield f"{url}: the bytes differ from the manifest (sha256 {digest[:12]}, expected {entry.sha256[:12]})"
+        return
+    if size != entry.num_bytes:
+        yield f"{url}: {size} bytes, the manifest says {entry.num_bytes}"
+    here: list[str] = []
+    for utterance_id, sample in read_samples(url):
+        here.append(utterance_id)
+        if shard_of(utterance_id, num_shards=len(manifest.shards)) != entry.shard:
+            yield f"{url}: {utterance_id} belongs to another shard"
+        if manifest.format == TOKEN_STORE:
+            yield from _check_utterance(url, sample)
+        else:
+            sequence = parse_sequence(sample)
+            if sum(s.token_end - s.token_start for s in sequence.segments) != len(sequence.tokens):
+                yield f"{url}: {utterance_id}: segments do not cover the tokens"
+    if here != sorted(here):
+        yield f"{url}: records are not sorted by id"
+    if len(here) != entry.records:
+        yield f"{url}: {len(here)} records, the manifest says {entry.records}"
+    if len(set(here)) != len(here) or ids & set(here):
+        yield f"{url}: an utterance appears twice"
+    ids |= set(here)
+
+
+def _check_utterance(url: str, sample: dict[str, bytes]) -> Iterator[str]:
+    record = parse_utterance(sample)
+    end = 0
+    for word in record.words:
+        if not end <= word.start_sample < word.end_sample <= record.num_samples:
+            yield f"{url}: {record.utterance_id}: the span of {word.text!r} overlaps or leaves the audio"
+        end = word.end_sample
+    for stream in record.streams:
+        if len(stream.ids) != ceil_div(record.num_samples, stream.hop_samples):
+            frames = f"{len(stream.ids)} {stream.kind} frames"
+            yield f"{url}: {record.utterance_id}: {frames} for {record.num_samples} samples"
+
+
+def _check_accounts(folder: str, manifest: Manifest, ids: set[str]) -> Iterator[str]:
+    if manifest.inputs != manifest.records + manifest.filtered + manifest.failed:
+        yield (
+            f"{folder}: {manifest.inputs} inputs, but {manifest.records} in shards + {manifest.filtered} filtered "
+            f"+ {manifest.failed} failed"
+        )
+    dropped = join(folder.rstrip("/").rpartition("/")[0], "dropped.parquet")
+    if not exists(dropped):
+        yield f"{dropped}: missing"
+        return
+    if sha256_of(dropped)[0] != manifest.dropped_sha256:
+        yield f"{dropped}: the bytes differ from the manifest"
+        return
+    letters = read_dropped(dropped)
+    outcomes = [letter.outcome for letter in letters]
+    if (outcomes.count("filtered"), outcomes.count("failed")) != (manifest.filtered, manifest.failed):
+        yield f"{dropped}: its rows are not those that the manifest counts"
+    both = ids & {letter.utterance_id for letter in letters if letter.code != "duplicate_id"}
+    if both:
+        yield f"{dropped}: {min(both)} is dropped and in a shard too"

@@ -1,0 +1,180 @@
+"""A corpus job on real prompts with the real models, bad records among them."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import webdataset
+
+from pipelines.metrics import read_metrics
+from pipelines.run import RunFolder, run
+from pipelines.store import ShardSet
+from pipelines.verify import read_dropped, verify
+from schemas.errors import EngineError, UserError
+from schemas.vocabulary import VocabularyLayout
+from tests.pipelines.conftest import GOOD_IDS, bad_rows, job, write_table
+from transforms.interleave import InterleaveConfig, encode_utterance
+from transforms.streams import ceil_div
+from transforms.text.tokenizer import load_tokenizer
+
+
+def digests(folder: Path) -> dict[str, str]:
+    run_folder = RunFolder(str(folder))
+    sets = [run_folder.corpus, run_folder.interleaved(0), run_folder.interleaved(1)]
+    found = {f"{Path(s).name}/{entry.name}": entry.sha256 for s in sets for entry in ShardSet(s).manifest.shards}
+    found["dropped"] = ShardSet(run_folder.corpus).manifest.dropped_sha256
+    return found
+
+
+def test_every_record_is_in_a_shard_or_dropped_for_its_own_reason(small_corpus):
+    out = RunFolder(str(small_corpus / "out"))
+    stored = {record.utterance_id for record in ShardSet(out.corpus).utterances()}
+    dropped = {letter.utterance_id: letter for letter in read_dropped(out.dropped)}
+    assert stored == set(GOOD_IDS)
+    codes = {name: (letter.stage, letter.code, letter.outcome) for name, letter in dropped.items()}
+    gate = codes.pop("bad-swapped")
+    assert gate[0] == "align"
+    assert gate[2] == "filtered"
+    assert codes == {
+        "bad-unreadable": ("decode", "unreadable_audio", "failed"),
+        "bad-empty-audio": ("decode", "empty_audio", "filtered"),
+        "bad-empty-text": ("decode", "empty_transcript", "filtered"),
+        "bad-missing": ("decode", "missing_file", "failed"),
+    }
+    assert all(letter.detail for letter in dropped.values())
+
+
+def test_words_lie_in_the_audio_in_order_and_streams_have_their_frames(small_corpus):
+    for record in ShardSet(RunFolder(str(small_corpus / "out")).corpus).utterances():
+        end = 0
+        for word in record.words:
+            assert end <= word.start_sample < word.end_sample <= record.num_samples
+            assert 0 <= word.char_start < word.char_end <= len(record.text)
+            end = word.end_sample
+        assert [stream.kind for stream in record.streams] == ["units", "pitch", "style"]
+        for stream in record.streams:
+            assert len(stream.ids) == ceil_div(record.num_samples, stream.hop_samples)
+            assert 0 <= stream.ids.min() <= stream.ids.max() < stream.codebook_size
+
+
+def test_plain_webdataset_reads_the_baked_shards(small_corpus):
+    urls = sorted(str(path) for path in (small_corpus / "out/interleaved/epoch-0").glob("*.tar"))
+    samples = list(webdataset.WebDataset(urls, shardshuffle=False).decode())
+    assert sorted(sample["json"]["utterance_id"] for sample in samples) == sorted(GOOD_IDS)
+    for sample in samples:
+        sizes = [segment["token_end"] - segment["token_start"] for segment in sample["json"]["segments"]]
+        assert sum(sizes) == len(sample["tokens.npy"])
+
+
+def test_a_baked_epoch_equals_the_same_epoch_drawn_at_load_time(small_corpus):
+    out = RunFolder(str(small_corpus / "out"))
+    tokenizer = load_tokenizer(Path(out.tokenizer))
+    config = InterleaveConfig(text_words=(1, 4), speech_words=(1, 3))
+    records = {record.utterance_id: record for record in ShardSet(out.corpus).utterances()}
+    for epoch in (0, 1):
+        baked = ShardSet(out.interleaved(epoch))
+        layout = VocabularyLayout.from_json(baked.manifest.details["layout"])
+        for sequence in baked.sequences():
+            drawn = encode_utterance(
+                records[sequence.utterance_id],
+                source="interleaved",
+                layout=layout,
+                tokenizer=tokenizer,
+                config=config,
+                run_seed=7,
+                epoch=epoch,
+            )
+            np.testing.assert_array_equal(sequence.tokens, drawn.tokens)
+            assert sequence.segments == drawn.segments
+
+
+def test_two_workers_and_another_order_give_the_same_bytes(small_corpus):
+    run(job(small_corpus, output="two", table="backwards.tsv", overrides=("engine.workers=2",)))
+    assert digests(small_corpus / "two") == digests(small_corpus / "out")
+
+
+def test_ray_gives_the_same_bytes(small_corpus):
+    run(job(small_corpus, output="ray", table="backwards.tsv", overrides=("engine.kind=ray",)))
+    assert digests(small_corpus / "ray") == digests(small_corpus / "out")
+
+
+def test_a_rerun_makes_only_what_is_missing(small_corpus, tmp_path, capsys):
+    shutil.copytree(small_corpus / "out", small_corpus / "again")
+    corpus = small_corpus / "again" / "corpus"
+    (corpus / "shard-00001.tar").unlink()
+    kept = {name: (corpus / name).stat().st_mtime_ns for name in ("shard-00000.tar", "shard-00002.tar")}
+    run(job(small_corpus, output="again"))
+    assert "2 of 3 shards stand already" in capsys.readouterr().out
+    assert {name: (corpus / name).stat().st_mtime_ns for name in kept} == kept
+    assert digests(small_corpus / "again") == digests(small_corpus / "out")
+
+
+def test_what_is_finished_verifies_and_one_flipped_byte_does_not(small_corpus):
+    assert list(verify(str(small_corpus / "out"))) == []
+    for name in ("corpus/shard-00001.tar", "interleaved/epoch-1/shard-00002.tar", "dropped.parquet"):
+        broken = small_corpus / "broken"
+        shutil.rmtree(broken, ignore_errors=True)
+        shutil.copytree(small_corpus / "out", broken)
+        data = bytearray((broken / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (broken / name).write_bytes(data)
+        found = list(verify(str(broken)))
+        assert len(found) == 1
+        assert name.split("/")[-1] in found[0]
+
+
+def test_a_missing_shard_is_named(small_corpus):
+    broken = small_corpus / "missing"
+    shutil.copytree(small_corpus / "out", broken)
+    (broken / "corpus" / "shard-00000.tar").unlink()
+    found = list(verify(str(broken)))
+    assert "shard-00000.tar: the shard is missing" in found[0]
+
+
+def test_metrics_say_what_came_of_every_record(small_corpus):
+    figures = read_metrics(str(small_corpus / "out"))["corpus"]
+    assert figures["utterances"] == len(GOOD_IDS) + 5
+    assert figures["in_shards"] == len(GOOD_IDS)
+    assert figures["filtered"] + figures["failed"] == sum(figures["dropped_by_cause"].values()) == 5
+    assert figures["words_aligned"] > 50
+
+
+def test_base_streams_have_units_alone(small_corpus):
+    shutil.copytree(small_corpus / "out", small_corpus / "base")
+    run(job(small_corpus, output="base", overrides=("interleave.streams=base",)))
+    layout = VocabularyLayout.from_json(
+        ShardSet(str(small_corpus / "base/interleaved/epoch-0")).manifest.details["layout"]
+    )
+    assert (layout.pitch_size, layout.style_size) == (0, 0)
+
+
+def test_a_corpus_of_failures_fails_the_run(tmp_path):
+    bad = {f"missing-{n}": (str(tmp_path / f"no-{n}.wav"), "Hello.") for n in range(3)}
+    write_table(tmp_path / "corpus.tsv", (), bad)
+    with pytest.raises(EngineError, match=r"no utterance reached a shard; 3 dropped, most by decode/missing_file"):
+        run(job(tmp_path, output="out"))
+    assert len(read_dropped(str(tmp_path / "out/dropped.parquet"))) == 3
+
+
+def test_too_many_failures_stop_the_run(tmp_path):
+    bad = {f"missing-{n:02}": (str(tmp_path / f"no-{n}.wav"), "Hello.") for n in range(30)}
+    write_table(tmp_path / "corpus.tsv", ("hello-world",), bad)
+    with pytest.raises(EngineError, match="max_failed_ratio"):
+        run(job(tmp_path, output="out"))
+
+
+def test_an_output_that_cannot_be_written_is_the_users_to_mend(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    write_table(tmp_path / "corpus.tsv", ("hello-world",), bad_rows(tmp_path))
+    with pytest.raises(UserError, match="cannot write to"):
+        run(job(tmp_path, output="file/out"))
+
+
+def test_duplicate_ids_keep_one_whatever_the_order(tmp_path):
+    for name, backwards in (("corpus.tsv", False), ("backwards.tsv", True)):
+        write_table(tmp_path / name, ("hello-world", "hello-world"), {}, backwards=backwards)
+        run(job(tmp_path, output=name[:-4], table=name))
+    letters = read_dropped(str(tmp_path / "corpus/dropped.parquet"))
+    assert [(letter.utterance_id, letter.code) for letter in letters] == [("hello-world", "duplicate_id")]
+    assert digests(tmp_path / "corpus") == digests(tmp_path / "backwards")

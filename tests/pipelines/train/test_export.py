@@ -1,0 +1,173 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from pipelines.train.config import BaseModelConfig, TrainConfig
+from pipelines.train.corpus import open_corpus
+from pipelines.train.export import extended_tokenizer, fast_from_sentencepiece, read_about
+from pipelines.train.loop import train
+from pipelines.train.model import build_model
+from schemas.errors import UserError
+from schemas.vocabulary import VocabularyLayout
+from transforms.text.tokenizer import HfTokenizer, SentencePieceTokenizer, fit_sentencepiece, load_tokenizer
+
+TRANSCRIPTS = Path(__file__).parents[3] / "examples" / "asterisk-en" / "transcripts.tsv"
+MODEL = {"kind": "llama", "hidden_size": 32, "intermediate_size": 64, "layers": 1, "heads": 2, "kv_heads": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(toy_run, tmp_path_factory):
+    output = tmp_path_factory.mktemp("export") / "model"
+    train(
+        TrainConfig.model_validate(
+            {
+                "output": str(output),
+                "corpus": str(toy_run),
+                "model": MODEL,
+                "data": {"context": 64, "sequences": 2},
+                "steps": 2,
+                "device": "cpu",
+            }
+        )
+    )
+    return output
+
+
+def test_transformers_opens_the_folder_and_computes_the_same(folder, toy_run):
+    corpus = open_corpus(str(toy_run), kinds=None, marker_style="plait")
+    opened = AutoModelForCausalLM.from_pretrained(folder)
+    text = corpus.tokenizer
+    from safetensors.torch import load_model
+
+    made, _ = build_model(
+        TrainConfig.model_validate({"output": "o", "corpus": "c", "model": MODEL}).model,
+        layout=corpus.layout,
+        context=64,
+        bos=text.bos_id,
+        eos=text.eos_id,
+        seed=9,
+    )
+    load_model(made, str(folder / "checkpoints" / "step-00000002" / "model.safetensors"))
+    tokens = torch.arange(corpus.layout.used_size)[None, :60]
+    with torch.no_grad():
+        assert torch.equal(opened.eval()(tokens).logits, made.eval()(tokens).logits)
+    assert opened.generation_config.eos_token_id == text.eos_id
+    assert opened.generation_config.bos_token_id == text.bos_id
+    assert opened.config.vocab_size == corpus.layout.padded_size
+
+
+def test_plait_json_says_what_the_weights_do_not(folder, toy_run):
+    corpus = open_corpus(str(toy_run), kinds=None, marker_style="plait")
+    about = read_about(folder)
+    assert VocabularyLayout.from_json(about["layout"]) == corpus.layout
+    assert about["hops"] == {"units": 640, "pitch": 1280, "style": 16_000}
+    assert about["training"]["corpus_fingerprint"] == corpus.fingerprint
+    assert load_tokenizer(folder / about["text_tokenizer"]).fingerprint == corpus.layout.text_fingerprint
+    with pytest.raises(UserError, match=r"plait\.json"):
+        read_about(folder / "checkpoints")
+
+
+def test_the_exported_tokenizer_has_the_ids_of_the_layout(folder):
+    layout = VocabularyLayout.from_json(read_about(folder)["layout"])
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.convert_tokens_to_ids(layout.added_tokens()) == list(range(layout.text_size, layout.used_size))
+    text = load_tokenizer(folder / "text_tokenizer")
+    red, now = text.encode("red"), text.encode("now")
+    expected = [text.bos_id, layout.text_marker, *red, layout.speech_marker]
+    expected += [layout.offset("style") + 1, layout.offset("units") + 7, layout.text_marker, *now]
+    assert tokenizer("[TEXT]red [SPEECH][St1][Hu7][TEXT]now").input_ids == expected
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory):
+    lines = [line.split("\t")[2] for line in TRANSCRIPTS.read_text(encoding="utf-8").splitlines()[1:]]
+    path = fit_sentencepiece(lines, vocab_size=700, output=tmp_path_factory.mktemp("sp"))
+    text = SentencePieceTokenizer(path)
+    return text, extended_tokenizer(text, VocabularyLayout(text.vocab_size, 20, 0, 0, text.fingerprint)), lines
+
+
+def test_the_fast_tokenizer_splits_the_corpus_as_sentencepiece_does(pieces):
+    text, fast, lines = pieces
+    for line in lines:
+        ids = fast(line, add_special_tokens=False).input_ids
+        assert ids == text.encode(line)
+        assert fast.decode(ids) == line
+
+
+@settings(max_examples=300)
+@given(st.text(st.sampled_from("aeinrst oupglE.,'é漢1 \n"), min_size=1, max_size=60))
+def test_the_fast_tokenizer_splits_any_text_as_sentencepiece_does(pieces, line):
+    text, fast, _ = pieces
+    assert fast(line, add_special_tokens=False).input_ids == text.encode(line)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A small Llama with its tokenizer, as a hub folder has them; the real ones cannot be had here."""
+    folder = tmp_path_factory.mktemp("base")
+    lines = ["red green blue goes stops left right now"] * 3
+    text = SentencePieceTokenizer(fit_sentencepiece(lines, vocab_size=300, output=folder / "sp"))
+    plain = fast_from_sentencepiece(text)
+    plain.save_pretrained(folder)
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(plain),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            tie_word_embeddings=False,
+        )
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_a_base_model_is_extended_and_its_text_rows_stay(base, toy_run, tmp_path):
+    text = HfTokenizer(base)
+    layout = VocabularyLayout(text.vocab_size, 48, 4, 3, text.fingerprint)
+    config = BaseModelConfig(kind="base", path=str(base), rope_theta=50_000.0)
+    model, record = build_model(config, layout=layout, context=64, bos=text.bos_id, eos=text.eos_id, seed=1)
+    old = AutoModelForCausalLM.from_pretrained(base)
+    for new_rows, old_rows in (
+        (model.get_input_embeddings().weight, old.get_input_embeddings().weight),
+        (model.get_output_embeddings().weight, old.get_output_embeddings().weight),
+    ):
+        assert torch.equal(new_rows[: text.vocab_size], old_rows[: text.vocab_size])
+        assert new_rows.shape[0] == layout.padded_size
+        torch.testing.assert_close(new_rows[text.vocab_size :].mean(), old_rows.mean(), atol=2e-3, rtol=0)
+    assert record.first_new_row == text.vocab_size
+    again, _ = build_model(config, layout=layout, context=64, bos=text.bos_id, eos=text.eos_id, seed=1)
+    assert torch.equal(again.get_input_embeddings().weight, model.get_input_embeddings().weight)
+
+    output = tmp_path / "model"
+    figures = train(
+        TrainConfig.model_validate(
+            {
+                "output": str(output),
+                "corpus": str(toy_run),
+                "model": config.model_dump(),
+                "data": {"context": 64, "sequences": 2, "streams": ["units"]},
+                "steps": 1,
+                "device": "cpu",
+            }
+        )
+    )
+    assert figures["first_new_row"] == text.vocab_size
+    tokenizer = AutoTokenizer.from_pretrained(output)
+    assert tokenizer.convert_tokens_to_ids("[Hu5]") == text.vocab_size + 2 + 5
+    config_json = json.loads((output / "config.json").read_text())
+    theta = config_json.get("rope_theta", config_json.get("rope_parameters", {}).get("rope_theta"))
+    assert theta == 50_000.0
+
+
+def test_a_folder_without_a_model_is_said(tmp_path):
+    layout = VocabularyLayout(10, 5, 0, 0, "x")
+    with pytest.raises(UserError, match=r"model\.path"):
+        build_model(BaseModelConfig(kind="base", path=str(tmp_path)), layout=layout, context=64, bos=1, eos=2, seed=0)

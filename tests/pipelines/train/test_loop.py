@@ -1,0 +1,211 @@
+import json
+import os
+import signal
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipelines.train import checkpoint
+from pipelines.train.config import OptimizerConfig, TrainConfig
+from pipelines.train.corpus import open_corpus
+from pipelines.train.loader import Batch
+from pipelines.train.loop import LOG_FILE, Trainer, train
+from pipelines.train.objective import LOSS_KINDS, document_mask, kind_of_ids
+from pipelines.train.schedule import learning_rate
+from schemas.errors import UserError
+
+MODEL = {"kind": "llama", "hidden_size": 32, "intermediate_size": 64, "layers": 2, "heads": 2, "kv_heads": 1}
+DATA = {"context": 128, "sequences": 4, "interleave": {"text_words": (1, 3), "speech_words": (1, 3)}}
+
+
+def config_for(toy_run, output, **changes) -> TrainConfig:
+    settings = {
+        "output": str(output),
+        "corpus": str(toy_run),
+        "model": MODEL,
+        "data": DATA,
+        "optimizer": {"learning_rate": 0.003, "schedule": "cosine", "warmup_steps": 2},
+        "steps": 12,
+        "checkpoint_every": 4,
+        "device": "cpu",
+        "threads": 1,
+        **changes,
+    }
+    return TrainConfig.model_validate(settings)
+
+
+def log_of(folder) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / LOG_FILE).read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def whole(toy_run, tmp_path_factory):
+    """Folder and figures of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train(config_for(toy_run, folder))
+
+
+def test_loss_falls_and_the_figures_add_up(whole):
+    folder, figures = whole
+    log = log_of(folder)
+    assert figures["finished"]
+    assert [record["step"] for record in log] == list(range(1, 13))
+    assert log[-1]["loss"] < log[0]["loss"] - 0.5
+    assert abs(log[0]["loss"] - np.log(figures["embedding_rows"])) < 0.3
+    assert figures["tokens"] == log[-1]["tokens"]
+    assert {"loss_text", "loss_speech", "loss_control"} <= set(figures)
+
+
+@pytest.mark.parametrize("stop_at", [1, 6])
+def test_stopped_by_sigterm_and_resumed_it_is_the_same_run_bit_for_bit(toy_run, tmp_path, whole, stop_at):
+    config = config_for(toy_run, tmp_path)
+
+    def stop(step, total, loss, rate):
+        if step == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    stopped = train(config, say=stop)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not stopped["finished"]
+    assert stopped["steps"] == stop_at
+    assert not (tmp_path / "config.json").exists()
+    assert train(config)["finished"]
+    assert log_of(tmp_path) == log_of(whole[0])
+    left, right = load_file(tmp_path / "model.safetensors"), load_file(whole[0] / "model.safetensors")
+    assert all(torch.equal(left[name], right[name]) for name in right)
+
+
+def test_killed_between_checkpoints_it_repeats_the_lost_steps(toy_run, tmp_path, whole):
+    class Killed(BaseException):
+        pass
+
+    def kill(step, total, loss, rate):
+        if step == 7:
+            raise Killed
+
+    config = config_for(toy_run, tmp_path)
+    with pytest.raises(Killed):
+        train(config, say=kill)
+    (tmp_path / "checkpoints" / ".partial-1").mkdir()
+    assert checkpoint.latest(tmp_path / "checkpoints").name == "step-00000004"
+    train(config)
+    assert log_of(tmp_path) == log_of(whole[0])
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["step-00000008", "step-00000012"]
+
+
+def test_a_thread_that_gets_no_signals_can_train(toy_run, tmp_path):
+    figures = []
+    thread = threading.Thread(target=lambda: figures.append(train(config_for(toy_run, tmp_path, steps=1))))
+    thread.start()
+    thread.join()
+    assert figures[0]["finished"]
+
+
+def trainer_for(toy_run, folder, **changes) -> Trainer:
+    config = config_for(toy_run, folder, **changes)
+    return Trainer(config, open_corpus(config.corpus, kinds=None, marker_style="plait"), folder)
+
+
+def one_row(batch: Batch) -> Batch:
+    return Batch(batch.tokens[:1], batch.targets[:1], batch.positions[:1], batch.documents[:1])
+
+
+@pytest.mark.parametrize("source", ["text", "speech"])
+def test_one_batch_can_be_learned_by_heart(toy_run, tmp_path, source):
+    mixture = dict.fromkeys(("text", "speech", "interleaved"), 0.0) | {source: 1.0}
+    trainer = trainer_for(
+        toy_run,
+        tmp_path,
+        data=DATA | {"mixture": mixture},
+        optimizer={"learning_rate": 0.01, "weight_decay": 0.0},
+    )
+    batch = one_row(next(trainer.loader))
+    first_only = batch.documents == 0  # several documents may begin alike, and then no model could tell them apart
+    batch = Batch(batch.tokens, np.where(first_only, batch.targets, -100), batch.positions, batch.documents)
+    for _ in range(80):
+        losses, _ = trainer.step(batch)
+    assert losses[f"loss_{source}"] < 0.05
+
+
+def test_micro_batches_change_nothing_but_rounding(toy_run, tmp_path):
+    whole = trainer_for(toy_run, tmp_path / "a")
+    parts = trainer_for(toy_run, tmp_path / "b", data=DATA | {"micro_batches": 4})
+    for _ in range(3):
+        batch = next(whole.loader)
+        left, count = whole.step(batch)
+        right, _ = parts.step(batch)
+        assert count == (batch.targets >= 0).sum()
+        assert left == pytest.approx(right, abs=2e-5)
+    for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-3)
+
+
+def test_a_packed_document_is_computed_as_if_it_were_alone(toy_run, tmp_path):
+    trainer = trainer_for(toy_run, tmp_path)
+    batch = next(trainer.loader)
+    tokens, documents = torch.from_numpy(batch.tokens), torch.from_numpy(batch.documents)
+    with torch.no_grad():
+        packed = trainer.model(
+            input_ids=tokens,
+            attention_mask=document_mask(documents),
+            position_ids=torch.from_numpy(batch.positions),
+        ).logits
+        for number in range(int(documents[0].max()) + 1):
+            here = documents[0] == number
+            alone = trainer.model(input_ids=tokens[0, here][None]).logits[0]
+            torch.testing.assert_close(packed[0, here], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_losses_are_told_apart_by_what_is_predicted(toy_run):
+    corpus = open_corpus(str(toy_run), kinds=None, marker_style="plait")
+    layout, text = corpus.layout, corpus.tokenizer
+    kinds = kind_of_ids(layout, rows=layout.padded_size, bos=text.bos_id, eos=text.eos_id)
+    named = {name: int((kinds == index).sum()) for index, name in enumerate(LOSS_KINDS)}
+    assert named["speech"] == layout.units_size + layout.pitch_size + layout.style_size
+    assert named["control"] == 4
+    assert kinds[layout.text_marker] == kinds[text.eos_id] == LOSS_KINDS.index("control")
+
+
+def test_base_has_no_pitch_and_no_style(toy_run):
+    corpus = open_corpus(str(toy_run), kinds=("units",), marker_style="spiritlm")
+    assert (corpus.layout.pitch_size, corpus.layout.style_size) == (0, 0)
+    assert set(corpus.hops) == {"units"}
+    assert corpus.layout.stream_fingerprints == ("units=toy-units",)
+
+
+def test_schedules():
+    def rates(**changes):
+        config = OptimizerConfig(learning_rate=1.0, **changes)
+        return [learning_rate(step, steps=10, config=config) for step in range(10)]
+
+    assert rates(warmup_steps=4) == [0.25, 0.5, 0.75, 1.0] + [1.0] * 6
+    cosine = rates(schedule="cosine", final_ratio=0.1)
+    assert cosine[0] == 1.0
+    assert cosine[5] == pytest.approx(0.55)
+    assert all(later < earlier for earlier, later in pairwise(cosine))
+    assert rates(schedule="wsd", decay_steps=5)[4:] == pytest.approx([1.0, 1.0, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_mistakes_are_said(toy_run, tmp_path, whole):
+    other = config_for(toy_run, whole[0], seed=5)
+    with pytest.raises(UserError, match="other settings"):
+        train(other)
+    with pytest.raises(UserError, match=r"manifest\.json"):
+        train(config_for(tmp_path, tmp_path / "x"))
+    with pytest.raises(UserError, match="exclude_ids"):
+        train(config_for(toy_run, tmp_path / "y", exclude_ids=str(tmp_path / "none.txt")))
+    with pytest.raises(UserError, match="no local folder"):
+        train(config_for(toy_run, "memory://model"))
+    with pytest.raises(ValueError, match="schedule wsd"):
+        OptimizerConfig(schedule="wsd")
+    broken = tmp_path / "broken"
+    train(config_for(toy_run, broken, steps=1))
+    (broken / "checkpoints" / "step-00000001" / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(UserError, match="cannot resume"):
+        train(config_for(toy_run, broken, steps=1))

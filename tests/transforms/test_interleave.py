@@ -1,0 +1,126 @@
+"""Laws of interleaving, and its golden draws."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.vocabulary import VocabularyLayout
+from tests.strategies import utterances
+from transforms.interleave import InterleaveConfig, encode_utterance, spirit_runs
+from transforms.seeds import rng_for, shard_of
+from transforms.streams import merge_streams, written_groups
+
+LAYOUT = VocabularyLayout(300, 500, 64, 100, text_fingerprint="t")
+SHORT = InterleaveConfig(text_words=(1, 4), speech_words=(1, 3))
+
+
+class ByteTokenizer:
+    """UTF-8 bytes as tokens: reversible, so what is encoded can be read back."""
+
+    vocab_size, bos_id, eos_id, fingerprint = 300, 256, 257, "t"
+
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def decode(self, ids: list[int]) -> str:
+        return bytes(ids).decode()
+
+
+def encode(record, source="interleaved", *, config=SHORT, epoch=0, seed=0):
+    return encode_utterance(
+        record, source=source, layout=LAYOUT, tokenizer=ByteTokenizer(), config=config, run_seed=seed, epoch=epoch
+    )
+
+
+@given(st.integers(0, 500), st.integers(0, 2**63), st.sampled_from([InterleaveConfig(), SHORT]))
+def test_runs_alternate_cover_all_words_and_keep_their_bounds(num_words, seed, config):
+    runs = spirit_runs(num_words, np.random.default_rng(seed), config)
+    assert [w for run in runs for w in range(run.start, run.end)] == list(range(num_words))
+    for left, right in pairwise(runs):
+        assert left.modality != right.modality
+    for index, run in enumerate(runs):
+        low, high = config.text_words if run.modality == "text" else config.speech_words
+        assert run.end - run.start <= high
+        assert run.end - run.start >= low or index == len(runs) - 1
+
+
+@given(utterances(), st.integers(0, 5))
+def test_segments_tile_the_tokens_the_words_and_the_samples(record, epoch):
+    sequence = encode(record, epoch=epoch)
+    token, word, sample = 0, 0, 0
+    for segment in sequence.segments:
+        assert (segment.token_start, segment.word_start, segment.start_sample) == (token, word, sample)
+        token, word, sample = segment.token_end, segment.word_end, segment.end_sample
+        marker = LAYOUT.text_marker if segment.modality == "text" else LAYOUT.speech_marker
+        assert sequence.tokens[segment.token_start] == marker
+    assert (token, word, sample) == (len(sequence.tokens), len(record.words), record.num_samples)
+
+
+@given(utterances())
+def test_speech_of_a_segment_is_the_cut_of_the_whole_and_text_is_as_written(record):
+    merged = merge_streams(record.streams, layout=LAYOUT)
+    sequence = encode(record)
+    for segment in sequence.segments:
+        body = sequence.tokens[segment.token_start + 1 : segment.token_end]
+        if segment.modality == "speech":
+            inside = (merged.onsets >= segment.start_sample) & (merged.onsets < segment.end_sample)
+            np.testing.assert_array_equal(body, merged.tokens[inside])
+        else:
+            ranges = {(w.char_start, w.char_end) for w in record.words[segment.word_start : segment.word_end]}
+            written = [record.text[start:end] for start, end in sorted(ranges)]
+            assert re.findall(r"\w+", ByteTokenizer().decode(body.tolist())) == written
+
+
+@given(utterances())
+def test_a_number_is_never_cut_in_half(record):
+    starts = {group.start for group in written_groups(record.words)} | {len(record.words)}
+    for segment in encode(record).segments:
+        assert segment.word_start in starts
+        assert segment.word_end in starts
+
+
+@given(utterances())
+def test_unimodal_sequences_have_one_marker_and_everything(record):
+    text, speech = encode(record, "text"), encode(record, "speech")
+    assert len(text.segments) == len(speech.segments) == 1
+    assert ByteTokenizer().decode(text.tokens[1:].tolist()) == record.text.strip()
+    np.testing.assert_array_equal(speech.tokens[1:], merge_streams(record.streams, layout=LAYOUT).tokens)
+
+
+@given(utterances(), st.integers(0, 3), st.integers(0, 3))
+def test_the_draw_depends_on_seed_epoch_and_id_alone(record, seed, epoch):
+    first = encode(record, seed=seed, epoch=epoch)
+    encode(record, seed=seed + 1, epoch=epoch)
+    np.testing.assert_array_equal(first.tokens, encode(record, seed=seed, epoch=epoch).tokens)
+
+
+def test_epochs_draw_anew():
+    draws = {
+        tuple(
+            (r.modality, r.start, r.end) for r in spirit_runs(60, rng_for("a", stage="s", run_seed=0, epoch=e), SHORT)
+        )
+        for e in range(20)
+    }
+    assert len(draws) == 20
+
+
+def test_golden_draw():
+    """A changed draw changes every baked corpus: it needs a new format version, not a new golden."""
+    rng = rng_for("agent-alreadyon", stage="interleave", run_seed=0, epoch=0)
+    runs = [(run.modality, run.start, run.end) for run in spirit_runs(60, rng, InterleaveConfig())]
+    assert runs == GOLDEN_RUNS
+    assert [shard_of(name, num_shards=16) for name in ("a", "b", "vm-intro")] == GOLDEN_SHARDS
+
+
+GOLDEN_RUNS = [("text", 0, 27), ("speech", 27, 42), ("text", 42, 60)]
+GOLDEN_SHARDS = [5, 0, 0]
+
+
+@pytest.mark.parametrize("bounds", [(0, 3), (4, 2)])
+def test_bounds_that_make_no_sense_are_refused(bounds):
+    with pytest.raises(ValueError, match="text_words"):
+        InterleaveConfig(text_words=bounds)

@@ -1,0 +1,141 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import RecordError
+from transforms.text.verbalise import LANGUAGES, slots, speak, verbalise
+
+TEXT_PIECES = st.sampled_from(
+    "dial 500 1234 0 007 28.8 $5.50 £1 30% 10:05 p.m. 3/4 1990s 21st 555-1234 U.S. Mr. Dr. IAX2 H.323 PBX's www.a.org "
+    "x@y.com don't café naïve -5 5-10 # * & / 12/25/2020 99/99/2020 25:61 1,234,567 12345678901234567890 ²  … ' '' ٣ İ ß "
+    "e\u0301t\u00e9 日本 $ . , \n".split(" ")
+)
+TEXTS = st.one_of(st.text(max_size=60), st.lists(TEXT_PIECES, max_size=12).map(" ".join), st.lists(TEXT_PIECES).map("".join))
+
+
+def said(text: str) -> str:
+    return " ".join(word.text for word in verbalise(text, "en"))
+
+
+@given(TEXTS)
+def test_ranges_are_ordered_inside_the_text_and_equal_or_disjoint(text):
+    words = verbalise(text, "en")
+    for word in words:
+        assert 0 <= word.char_start < word.char_end <= len(text)
+    for left, right in zip(words, words[1:], strict=False):
+        same = (left.char_start, left.char_end) == (right.char_start, right.char_end)
+        assert same or left.char_end <= right.char_start
+
+
+@given(TEXTS)
+def test_words_are_lower_case_letters_and_inner_apostrophes(text):
+    for slot in slots(text, "en"):
+        for reading in slot.readings:
+            for word in reading:
+                assert word == word.lower()
+                assert word.strip("'") == word or word.startswith("'")
+                assert all(char.isalpha() or char == "'" for char in word)
+                assert any(char.isalpha() for char in word)
+
+
+@given(TEXTS)
+def test_every_letter_and_digit_of_plain_text_lies_in_a_slot(text):
+    covered = {place for slot in slots(text, "en") for place in range(slot.char_start, slot.char_end)}
+    for place, char in enumerate(text):
+        if char.isascii() and char.isalnum():
+            assert place in covered, (text, place)
+
+
+@given(TEXTS)
+def test_the_default_is_the_first_reading_of_every_slot(text):
+    assert verbalise(text, "en") == speak(slots(text, "en"))
+
+
+@given(st.integers(min_value=0, max_value=10**20))
+def test_every_number_is_read_in_full(number):
+    (slot,) = slots(str(number), "en")
+    assert (slot.char_start, slot.char_end) == (0, len(str(number)))
+    assert all(reading for reading in slot.readings)
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("Thank you.", "thank you"),
+        ("a 28.8 kilobit modem", "a twenty eight point eight kilobit modem"),
+        ("extension 1234 and password 4242", "extension one two three four and password four two four two"),
+        ("in 1984", "in nineteen eighty four"),
+        ("1905, 2000, 2024", "nineteen oh five two thousand twenty twenty four"),
+        ("2,500 people", "two thousand five hundred people"),
+        ("007", "zero zero seven"),
+        ("-5 to +5", "minus five to plus five"),
+        ("pages 5-10", "pages five to ten"),
+        ("21st, 2nd", "twenty first second"),
+        ("the 1990s", "the nineteen nineties"),
+        ("1/2 and 3/4", "one half and three quarters"),
+        ("$5.50", "five dollars and fifty cents"),
+        ("$1", "one dollar"),
+        ("£2.5 million", "two point five million pounds"),
+        ("20 €", "twenty euros"),
+        ("30%", "thirty percent"),
+        ("44.1 kHz", "forty four point one kilohertz"),
+        ("10:05 p.m.", "ten oh five p m"),
+        ("at 10:00", "at ten o'clock"),
+        ("5pm", "five p m"),
+        ("12/25/2020", "december twenty fifth twenty twenty"),
+        ("2020-12-25", "december twenty fifth twenty twenty"),
+        ("800-555-1234", "eight zero zero five five five one two three four"),
+        ("10.0.0.1", "ten dot zero dot zero dot one"),
+        ("www.asterisk.org.", "w w w dot asterisk dot org"),
+        ("mail joe@example.com", "mail joe at example dot com"),
+        ("Mr. and Dr. O'Brien", "mister and doctor o'brien"),
+        ("the PBX, IVRs and MGCP", "the p b x i v r's and m g c p"),
+        ("IAX2", "i a x two"),
+        ("U.S. law", "u s law"),
+        ("do NOT press", "do not press"),
+        ("PRESS ONE NOW PLEASE", "press one now please"),
+        ("touch-tone and/or", "touch tone and or"),
+        ("press # or *", "press pound or star"),
+        ("Don’t", "don't"),
+        ("'quoted'", "quoted"),
+        ("CAFÉ", "café"),
+        ("", ""),
+        (" ... — ()", ""),
+    ],
+)
+def test_english_readings(written, spoken):
+    assert said(written) == spoken
+
+
+def test_a_number_keeps_one_range_and_a_word_its_own():
+    words = verbalise("dial 28.8 now", "en")
+    assert [(word.text, word.char_start, word.char_end) for word in words] == [
+        ("dial", 0, 4),
+        *((part, 5, 9) for part in "twenty eight point eight".split()),
+        ("now", 10, 13),
+    ]
+
+
+def test_ambiguous_numbers_offer_all_common_readings():
+    (slot,) = slots("8500", "en")
+    readings = {" ".join(reading) for reading in slot.readings}
+    assert {"eighty five hundred", "eight thousand five hundred", "eight five zero zero"} <= readings
+
+
+@pytest.mark.parametrize("code", ["en", "EN", "en-US", "en_GB"])
+def test_a_region_does_not_hide_the_language(code):
+    assert verbalise("one", code)[0].text == "one"
+
+
+@pytest.mark.parametrize("code", ["tlh", "", "english"])
+def test_an_unknown_language_is_named(code):
+    with pytest.raises(RecordError, match=re.escape(f"{code!r}")) as caught:
+        verbalise("nuqneH", code)
+    assert caught.value.code == "unknown_language"
+
+
+def test_every_language_table_resolves():
+    for code in LANGUAGES:
+        assert verbalise("1", code)

@@ -1,0 +1,292 @@
+"""From an audio file of any rate and channel count to a 16 kHz mono waveform, and the digest of its bytes.
+
+Memory is bounded by ``max_duration_s`` and not by what a header claims: samples are read in blocks, averaged to
+mono at once, and reading stops where the limit is passed.
+"""
+
+import errno
+import hashlib
+import io
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, TypeVar, cast
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import soundfile as sf
+import soxr
+from fsspec.implementations.local import LocalFileSystem
+
+from schemas.errors import RecordError, TransientError, UserError
+from schemas.records import SAMPLE_RATE_HZ, SourceRow, Waveform
+
+MIN_DURATION_S = 0.08  # Spirit LM cuts audio to between 80 ms ...
+MAX_DURATION_S = 100.0  # ... and 100 s (Nguyen et al., TACL 2025)
+RATES_HZ = (4_000, 384_000)
+MAX_PEAK = 4.0  # above it, floating-point samples are not on the scale of [-1, 1]
+
+_BLOCK_VALUES = 1 << 20
+_COPY_BYTES = 1 << 20
+_SPOOL_BYTES = 64 << 20  # remote files above this go to disk
+_CACHE_BYTES = 256 << 20
+_EXACT_LENGTH_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "CAF"})
+_PASSING_ERRNOS = frozenset(
+    {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
+_NETWORK_LIBRARIES = frozenset({"aiohttp", "azure", "botocore", "gcsfs", "google", "requests", "urllib3"})
+
+T = TypeVar("T")
+
+
+def resampled_length(frames: int, rate_hz: int) -> int:
+    """Samples at 16 kHz of ``frames`` at ``rate_hz``: the nearest integer, halves rounded up."""
+    return (2 * frames * SAMPLE_RATE_HZ + rate_hz) // (2 * rate_hz)
+
+
+def resample(mono: Waveform, rate_hz: int) -> Waveform:
+    """``mono`` at 16 kHz, ``resampled_length`` samples within [-1, 1] (soxr, very high quality)."""
+    length = resampled_length(len(mono), rate_hz)
+    if rate_hz != SAMPLE_RATE_HZ:
+        # soxr stops within a sample of the exact length
+        mono = np.asarray(soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ, quality="VHQ"), dtype=np.float32)[:length]
+        mono = np.pad(mono, (0, length - len(mono)))
+    return np.clip(mono, -1.0, 1.0)
+
+
+def decode_file(
+    file: IO[bytes], *, min_duration_s: float = MIN_DURATION_S, max_duration_s: float = MAX_DURATION_S
+) -> Waveform:
+    """Decode a seekable binary file of a format that libsndfile reads (wav, flac, ogg, opus, mp3 ...).
+
+    Raises:
+        RecordError: ``unreadable_audio``, ``truncated_audio`` or ``invalid_samples``; filtered: ``empty_audio``,
+            ``too_short``, ``too_long``.
+    """
+    try:
+        with sf.SoundFile(file) as sound:
+            mono, rate_hz = _read_mono(sound, max_duration_s)
+    except sf.LibsndfileError as error:
+        raise RecordError("unreadable_audio", f"libsndfile cannot read it: {error.error_string.strip()}") from error
+    if not len(mono):
+        raise RecordError("empty_audio", "the file has no samples", outcome="filtered")
+    if not np.isfinite(mono).all():
+        raise RecordError("invalid_samples", "the file holds NaN or infinite samples")
+    peak = float(np.abs(mono).max())
+    if peak > MAX_PEAK:
+        raise RecordError("invalid_samples", f"samples reach {peak:.6g}, far outside [-1, 1]")
+    if len(mono) < min_duration_s * rate_hz:
+        detail = f"{len(mono) / rate_hz * 1000:.1f} ms is below the minimum of {min_duration_s * 1000:g} ms"
+        raise RecordError("too_short", detail, outcome="filtered")
+    return resample(mono, rate_hz)
+
+
+def _read_mono(sound: sf.SoundFile, max_duration_s: float) -> tuple[Waveform, int]:
+    rate_hz, claimed = int(sound.samplerate), int(sound.frames)
+    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+        raise RecordError(
+            "unreadable_audio", f"a sample rate of {rate_hz} Hz is outside {RATES_HZ[0]} to {RATES_HZ[1]}"
+        )
+    limit = int(max_duration_s * rate_hz)
+    blocks: list[Waveform] = []
+    frames = 0
+    exact = sound.format in _EXACT_LENGTH_FORMATS
+    while frames <= limit:
+        try:
+            block = sound.read(max(1, _BLOCK_VALUES // sound.channels), dtype="float32", always_2d=True)
+        except sf.LibsndfileError as error:
+            # The decoder lost its way in data that the header had promised.
+            raise RecordError(
+                "truncated_audio", f"damaged or cut after {frames / rate_hz:.3f} s: {error.error_string.strip()}"
+            ) from error
+        if not len(block):
+            break
+        blocks.append(block.mean(axis=1, dtype=np.float32))
+        frames += len(block)
+    if frames > limit:
+        raise RecordError("too_long", f"it lasts longer than the maximum of {max_duration_s:g} s", outcome="filtered")
+    missing = _missing_riff_bytes(sound) if sound.format in ("WAV", "WAVEX") else 0
+    if missing or (exact and frames < claimed):
+        raise RecordError("truncated_audio", f"the file ends after {frames / rate_hz:.3f} s, its header promises more")
+    return (np.concatenate(blocks) if blocks else np.zeros(0, np.float32)), rate_hz
+
+
+def _missing_riff_bytes(sound: sf.SoundFile) -> int:
+    """Bytes that a RIFF file's data chunk promises and lacks; 0 for the all-ones size that a pipe leaves behind.
+
+    libsndfile takes the file's real size for the promised one and only notes it in its log.
+    """
+    for line in sound.extra_info.splitlines():
+        name, _, rest = line.partition(":")
+        if name.strip() == "data" and "should be" in rest:
+            claimed, _, found = rest.partition("(should be")
+            promised = int(claimed)
+            return 0 if promised >= 0xFFFF_F000 or promised == 0 else max(0, promised - int(found.strip(" )")))
+    return 0
+
+
+class AudioReader:
+    """Reads the audio of rows; one a worker. Keeps the Parquet row groups read last, 256 MiB of them."""
+
+    def __init__(self, *, min_duration_s: float = MIN_DURATION_S, max_duration_s: float = MAX_DURATION_S) -> None:
+        self.min_duration_s = min_duration_s
+        self.max_duration_s = max_duration_s
+        self._groups: OrderedDict[tuple[str, int], pa.ChunkedArray] = OrderedDict()
+
+    def decode(self, row: SourceRow) -> tuple[Waveform, str]:
+        """The row's audio, float32 mono 16 kHz, shape ``(num_samples,)``, and the SHA-256 of its encoded bytes.
+
+        Raises:
+            RecordError: ``missing_file``, ``unreadable_parquet`` and all of ``decode_file``.
+            TransientError: The store did not answer; the same read may succeed later.
+        UserError: The package for the URL's protocol is not installed.
+        """
+        if not row.audio:
+            raise RecordError("missing_file", "the row names no audio file")
+        if row.audio_row >= 0:
+            encoded = self._parquet_bytes(row.audio, row.audio_row)
+            return self._decode(io.BytesIO(encoded)), hashlib.sha256(encoded).hexdigest()
+        with _open_hashed(row.audio) as (file, digest):
+            return self._decode(file), digest
+
+    def _decode(self, file: IO[bytes]) -> Waveform:
+        return decode_file(file, min_duration_s=self.min_duration_s, max_duration_s=self.max_duration_s)
+
+    def _parquet_bytes(self, url: str, row: int) -> bytes:
+        for (cached, first), values in self._groups.items():
+            if cached == url and first <= row < first + len(values):
+                self._groups.move_to_end((cached, first))
+                return _embedded(values, row - first)
+        first, values = _access(url, lambda: _read_row_group(url, row))
+        self._groups[url, first] = values
+        while len(self._groups) > 1 and sum(group.nbytes for group in self._groups.values()) > _CACHE_BYTES:
+            self._groups.popitem(last=False)
+        return _embedded(values, row - first)
+
+
+def decode(
+    row: SourceRow, *, min_duration_s: float = MIN_DURATION_S, max_duration_s: float = MAX_DURATION_S
+) -> tuple[Waveform, str]:
+    """``AudioReader.decode`` of a single row; many rows of a Parquet file are better read by one reader."""
+    return AudioReader(min_duration_s=min_duration_s, max_duration_s=max_duration_s).decode(row)
+
+
+@contextmanager
+def _open_hashed(url: str) -> Iterator[tuple[IO[bytes], str]]:
+    """A seekable local file of the URL's bytes, and their digest. A remote file is copied, on disk if it is large."""
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as spool:
+        file, digest = _access(url, lambda: _fetch(url, cast(IO[bytes], spool)))
+        with file:
+            yield file, digest
+
+
+def _fetch(url: str, spool: IO[bytes]) -> tuple[IO[bytes], str]:
+    filesystem, path = fsspec.core.url_to_fs(url)
+    digest = hashlib.sha256()
+    local = isinstance(filesystem, LocalFileSystem)
+    source = cast(IO[bytes], open(path, "rb") if local else filesystem.open(path, "rb"))  # noqa: PTH123, SIM115
+    try:
+        while block := source.read(_COPY_BYTES):
+            digest.update(block)
+            if not local:
+                spool.write(block)
+    except BaseException:
+        source.close()
+        raise
+    if not local:
+        source.close()
+        source = spool
+    source.seek(0)
+    return source, digest.hexdigest()
+
+
+def _access(url: str, read: Callable[[], T]) -> T:
+    """Run a read and sort its errors: what is wrong with the record, and what may pass by itself."""
+    try:
+        return read()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise RecordError("missing_file", f"no audio file at {url}") from error
+    except PermissionError as error:
+        raise RecordError("unreadable_audio", f"no permission to read {url}") from error
+    except ImportError as error:
+        raise UserError(f"cannot open {url}: {error}") from error
+    except ValueError as error:  # an unknown protocol, a NUL in a path
+        raise RecordError("missing_file", f"{url!r} cannot be opened as a path or URL") from error
+    except Exception as error:
+        if isinstance(error, TimeoutError | ConnectionError) or (_is_remote(url) and _is_network_error(error)):
+            raise TransientError(f"cannot read {url}: {error}") from error
+        if not isinstance(error, OSError):
+            raise
+        if error.errno in _PASSING_ERRNOS:
+            raise TransientError(f"cannot read {url}: {error}") from error
+        raise RecordError("unreadable_audio", f"{url} cannot be read: {error.strerror}") from error
+
+
+def _is_remote(url: str) -> bool:
+    return "://" in url and not url.startswith(("file://", "local://", "memory://"))
+
+
+def _is_network_error(error: Exception) -> bool:
+    """Whether it comes from a store or its client library; some of those derive from nothing but ``Exception``."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _NETWORK_LIBRARIES
+
+
+def parquet_audio_column(schema: pa.Schema) -> str:
+    """Name of the column that holds encoded audio: ``struct<bytes: binary, ...>``, or plain binary named ``audio``.
+
+    Raises:
+        RecordError: None or several are there and none is named ``audio`` (``unreadable_parquet``).
+    """
+    found = [field.name for field in schema if _holds_bytes(field.type)]
+    if "audio" in schema.names and ("audio" in found or _is_binary(schema.field("audio").type)):
+        return "audio"
+    if len(found) != 1:
+        what = f"several audio columns ({', '.join(found)})" if found else "no audio column"
+        raise RecordError(
+            "unreadable_parquet", f"{what}; there must be one of type struct<bytes: binary, path: string>"
+        )
+    return str(found[0])
+
+
+def _is_binary(kind: Any) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _holds_bytes(kind: Any) -> bool:
+    return bool(
+        pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 and _is_binary(kind.field("bytes").type)
+    )
+
+
+def _read_row_group(url: str, row: int) -> tuple[int, pa.ChunkedArray]:
+    """First row of the row group that holds ``row``, and the encoded audio of all its rows. No other column is read."""
+    filesystem, path = fsspec.core.url_to_fs(url)
+    try:
+        with filesystem.open(path, "rb") as source:
+            file = pq.ParquetFile(source)
+            column = parquet_audio_column(file.schema_arrow)
+            leaf = f"{column}.bytes" if _holds_bytes(file.schema_arrow.field(column).type) else column
+            first = 0
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if row < first + rows:
+                    values = file.read_row_group(group, columns=[leaf]).column(column)
+                    return first, values if leaf == column else _field(values, "bytes")
+                first += rows
+    except pa.ArrowInvalid as error:
+        raise RecordError("unreadable_parquet", f"{url} is damaged") from error
+    raise RecordError("missing_file", f"{url} has no row {row}")
+
+
+def _field(structs: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    return pa.chunked_array([chunk.field(name) for chunk in structs.chunks], type=structs.type.field(name).type)
+
+
+def _embedded(values: pa.ChunkedArray, index: int) -> bytes:
+    encoded = values[index].as_py()
+    if encoded is None:
+        raise RecordError("missing_file", "the row holds no audio bytes")
+    return cast(bytes, encoded)

@@ -1,0 +1,66 @@
+"""The F0 contour of a recording and the form in which the pitch VQ-VAE sees it.
+
+Frames are 200 Hz; frame ``i`` covers the samples ``[80 i, 80 i + 80)``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+HOP_SAMPLES = 80
+F0_MIN_HZ = 50.0
+F0_MAX_HZ = 1100.0
+CENTRE_HZ = 150.0  # taken for the mean of a recording with no voiced frame
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class F0Contour:
+    """``f0_hz`` is 0 where ``voiced`` is False; both have shape ``(frames,)``."""
+
+    f0_hz: Floats
+    voiced: npt.NDArray[np.bool_]
+
+    @property
+    def mean_log_f0(self) -> float:
+        """Mean of ln F0 over the voiced frames: the speaker's level, which the codes leave out."""
+        return float(np.log(self.f0_hz[self.voiced]).mean()) if self.voiced.any() else float(np.log(CENTRE_HZ))
+
+
+def to_200_hz(f0_hz: Floats, *, frames: int) -> F0Contour:
+    """A contour at 100 Hz, its frame ``k`` centred on sample ``160 k + 80``, brought to 200 Hz.
+
+    ln F0 is interpolated between two voiced neighbours; a frame is voiced if the 100 Hz frame it lies in is.
+    Values outside 50-1100 Hz count as unvoiced.
+    """
+    voiced_100 = (f0_hz >= F0_MIN_HZ) & (f0_hz <= F0_MAX_HZ)
+    at = np.arange(frames)
+    own = at // 2
+    other = np.clip(own + np.where(at % 2 == 0, -1, 1), 0, len(f0_hz) - 1)
+    other = np.where(voiced_100[other], other, own)
+    log_f0 = np.log(np.where(voiced_100, f0_hz, 1.0))
+    voiced = voiced_100[own]
+    f0 = np.where(voiced, np.exp(0.75 * log_f0[own] + 0.25 * log_f0[other]), 0.0)
+    return F0Contour(f0.astype(np.float32), voiced)
+
+
+def normalised(contour: F0Contour) -> Floats:
+    """Input of the VQ-VAE, shape ``(2, frames)``: ln F0 minus its mean, interpolated over unvoiced frames; voicing."""
+    log_f0 = np.zeros(len(contour.voiced), dtype=np.float64)
+    known = np.flatnonzero(contour.voiced)
+    if len(known):
+        values = np.log(contour.f0_hz[known].astype(np.float64)) - contour.mean_log_f0
+        log_f0 = np.interp(np.arange(len(log_f0)), known, values)
+    return np.stack([log_f0, contour.voiced]).astype(np.float32)
+
+
+def f0_frame_error(true: F0Contour, other: F0Contour) -> float:
+    """Share of frames with a wrong voicing decision or, where both are voiced, F0 off by more than 20 %.
+
+    FFE of Chu and Alwan (ICASSP 2009). The contours have the same length, which is not 0.
+    """
+    both = true.voiced & other.voiced
+    gross = both & (np.abs(other.f0_hz - true.f0_hz) > 0.2 * true.f0_hz)
+    return float(((true.voiced != other.voiced) | gross).mean())

@@ -1,0 +1,125 @@
+"""Text as written -> words as spoken, each with the characters that it stands for.
+
+A language is a table of rules (``verbalise_en`` and its kin). The scanner walks over the text; at each place the
+first rule that matches takes its characters as one *slot* with one or more *readings*, the likeliest first::
+
+    dial 1234 now
+         ^^^^      slot [5, 9): "one two three four" | "twelve thirty four" | "one thousand two hundred ..."
+
+``verbalise`` takes the first reading of every slot; ``transforms.align.readings`` lets the audio choose.
+A slot is never split, so a number is either wholly inside a span of text or not in it at all.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from schemas.errors import RecordError
+from schemas.records import SpokenWord
+
+Reading = tuple[str, ...]
+
+LANGUAGES: dict[str, str] = {"en": "transforms.text.verbalise_en"}
+
+_APOSTROPHES = str.maketrans("’‘ʼ＇`´", "''''''")
+_LETTER = r"[^\W\d_²³¹¼-¾][̀-ͯ]*"
+WORD = re.compile(rf"(?:{_LETTER})+(?:'(?:{_LETTER})+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Characters ``[char_start, char_end)`` and how they may be read. A reading may be empty: not spoken."""
+
+    char_start: int
+    char_end: int
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``read`` gets the match (whose ``string`` is the whole text) and returns readings, or none to decline."""
+
+    pattern: re.Pattern[str]
+    read: Callable[[re.Match[str]], Sequence[Reading]]
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """Rules in order of precedence. Each sees the text with straight apostrophes, of the same length."""
+
+    code: str
+    rules: tuple[Rule, ...]
+
+
+def verbalise(text: str, language: str) -> tuple[SpokenWord, ...]:
+    """The words of a text in its likeliest reading; empty where nothing in it is spoken.
+
+    Words are lower case and hold letters and apostrophes only. Ranges are ordered, inside the text, and two of
+    them are equal or disjoint.
+
+    Raises:
+        RecordError: ``unknown_language``.
+    """
+    return speak(slots(text, language))
+
+
+def speak(slots: Sequence[Slot], choice: Sequence[int] | None = None) -> tuple[SpokenWord, ...]:
+    """The words of the chosen readings (an index a slot); without a choice, of the first ones."""
+    chosen = [0] * len(slots) if choice is None else choice
+    return tuple(
+        SpokenWord(word, slot.char_start, slot.char_end)
+        for slot, index in zip(slots, chosen, strict=True)
+        for word in slot.readings[index]
+    )
+
+
+def slots(text: str, language: str) -> tuple[Slot, ...]:
+    """All slots of a text, in order.
+
+    Raises:
+        RecordError: ``unknown_language``.
+    """
+    rules = _language(language).rules
+    plain = text.translate(_APOSTROPHES)
+    found: list[Slot] = []
+    position = 0
+    while position < len(plain):
+        slot = _slot_at(plain, position, rules)
+        if slot is None:
+            position += 1
+        else:
+            found.append(slot)
+            position = slot.char_end
+    return tuple(found)
+
+
+def clean_word(written: str) -> str:
+    """Lower case, composed, letters and inner apostrophes only; may be empty."""
+    composed = unicodedata.normalize("NFC", written.lower())
+    return "".join(char for char in composed if char.isalpha() or char == "'").strip("'")
+
+
+def _slot_at(text: str, position: int, rules: Sequence[Rule]) -> Slot | None:
+    for rule in rules:
+        match = rule.pattern.match(text, position)
+        if match is None or match.end() == position:
+            continue
+        readings = tuple(dict.fromkeys(tuple(reading) for reading in rule.read(match)))
+        if readings:
+            return Slot(position, match.end(), readings)
+    match = WORD.match(text, position)
+    if match is None:
+        return None
+    word = clean_word(match.group())
+    return Slot(position, match.end(), ((word,) if word else (),))
+
+
+def _language(code: str) -> Language:
+    primary = re.split(r"[-_]", code.strip().lower())[0]
+    if primary not in LANGUAGES:
+        known = ", ".join(LANGUAGES)
+        raise RecordError("unknown_language", f"no verbalisation rules for language {code!r} (there are: {known})")
+    language: Language = import_module(LANGUAGES[primary]).LANGUAGE
+    return language

@@ -1,0 +1,256 @@
+"""English rules: numbers with what goes with them, symbols, abbreviations, acronyms, addresses."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from transforms.text.verbalise import Language, Reading, Rule
+from transforms.text.verbalise_en_numbers import (
+    decade,
+    decimal,
+    digit_by_digit,
+    fraction,
+    integer,
+    ordinal,
+    quantity,
+    two_digits,
+    year,
+)
+from transforms.text.verbalise_en_words import (
+    ABBREVIATIONS,
+    CURRENCIES,
+    INITIALS,
+    LEADING_APOSTROPHE,
+    MONTHS,
+    SPELLED_NEVER,
+    SYMBOLS,
+    TITLES_WITHOUT_STOP,
+    UNITS,
+    WORDS_IN_CAPITALS,
+)
+
+Readings = list[Reading]
+_NUMBER = r"(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.(?P<part>\d+))?"
+_SCALE = r"(?:\s(?P<scale>hundred|thousand|million|billion|trillion)\b)?"
+_CODE_CONTEXT = re.compile(
+    r"\b(?:extensions?|ext\.?|pin|passwords?|passcode|code|dial|numbers?|no\.?|channel|room|flight|call|#)\W*$", re.I
+)
+
+
+def _address(match: re.Match[str]) -> Readings:
+    """``www.asterisk.org`` -> w w w dot asterisk dot org."""
+    names = {".": "dot", "/": "slash", "-": "dash", "_": "underscore", "@": "at", ":": "colon"}
+    words: list[str] = []
+    for part in re.findall(r"[^\W\d_]+|\d+|[./_@:-]", match.group("rest")):
+        if part in names:
+            words.append(names[part])
+        elif part.isdigit():
+            words += integer(part)[0]
+        else:
+            words += _letters(part) if _must_be_spelled(part) or part.lower() in {"uk", "eu", "io"} else [part.lower()]
+    scheme = match.group("scheme") or ""
+    spoken_scheme = [*_letters(scheme.rstrip(":/")), "colon", "slash", "slash"] if scheme else []
+    return [tuple(words), (*spoken_scheme, *words)]
+
+
+def _currency(match: re.Match[str]) -> Readings:
+    """``$5.50`` -> five dollars and fifty cents; ``$2.5 million`` -> two point five million dollars."""
+    one, many, cent, cents = CURRENCIES[match.group("sign")]
+    whole, part, scale = match.group("whole").replace(",", ""), match.group("part"), match.group("scale")
+    if scale:
+        number = decimal(whole, part)[0] if part else quantity(whole)
+        return [(*number, scale.lower(), many)]
+    units = (*quantity(whole), one if int(whole) == 1 else many)
+    if not part:
+        return [units, *((*reading, units[-1]) for reading in integer(whole))]
+    if len(part) != 2:
+        return [(*decimal(whole, part)[0], many)]
+    small = quantity(part)
+    if int(part) == 0:
+        return [units]
+    named = (*small, cent if int(part) == 1 else cents)
+    return [(*units, "and", *named), (*units, *named), (*units, *small), (*quantity(whole), *two_digits(part))]
+
+
+def _clock(match: re.Match[str]) -> Readings:
+    """``10:05 pm`` -> ten oh five p m."""
+    hour, minute, half = match.group(1), match.group(2), match.group(4)
+    if int(hour) > 24 or int(minute) > 59:
+        return []
+    tail: Reading = tuple(_letters(half.replace(".", ""))) if half else ()
+    seconds: Reading = two_digits(match.group(3)) if match.group(3) else ()
+    hours = quantity(hour)
+    if minute == "00" and not seconds:
+        return [(*hours, *tail)] if half else [(*hours, "o'clock"), hours, (*hours, "hundred")]
+    return [(*hours, *two_digits(minute), *seconds, *tail)]
+
+
+def _hour(match: re.Match[str]) -> Readings:
+    return [(*quantity(match.group(1)), *_letters(match.group(2).replace(".", "")))]
+
+
+def _date(match: re.Match[str]) -> Readings:
+    """``3/5/2024`` (US order) and ``2024-03-05`` -> march fifth twenty twenty four."""
+    groups = match.groupdict()
+    day, month, written_year = groups["d"], groups["m"], groups["y"]
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+        return []
+    name = MONTHS[int(month) - 1]
+    return [(name, *ordinal(day), *year(written_year)), (name, *quantity(day), *year(written_year))]
+
+
+def _phone(match: re.Match[str]) -> Readings:
+    digits = re.sub(r"\D", "", match.group())
+    plus = ("plus",) if match.group().startswith("+") else ()
+    return [(*plus, *digit_by_digit(digits)), (*plus, *digit_by_digit(digits, zero="oh"))]
+
+
+def _dotted(match: re.Match[str]) -> Readings:
+    """``10.0.0.1`` and versions: ten dot zero dot zero dot one."""
+    parts = match.group().split(".")
+
+    def joined(word: str, *, spelled: bool) -> Reading:
+        read = [digit_by_digit(part) if spelled else integer(part)[0] for part in parts]
+        return tuple(item for index, part in enumerate(read) for item in (*([word] if index else []), *part))
+
+    return [joined(word, spelled=spelled) for word in ("dot", "point") for spelled in (False, True)]
+
+
+def _designation(match: re.Match[str]) -> Readings:
+    """``H.323`` -> h three twenty three, with or without the dot."""
+    letter, digits = match.group(1).lower(), match.group(2)
+    numbers = integer(digits, as_code=True)
+    dots: tuple[Reading, ...] = ((), ("dot",), ("point",))
+    return [(letter, *dot, *number) for dot in dots for number in numbers]
+
+
+def _measure(match: re.Match[str]) -> Readings:
+    """``5 km``, ``30%``, ``44.1 kHz``."""
+    whole, part = match.group("whole").replace(",", ""), match.group("part")
+    one, many = UNITS[match.group("unit")]
+    numbers = decimal(whole, part) if part else integer(whole)
+    name = one if whole == "1" and not part else many
+    return [(*number, *name.split()) for number in numbers]
+
+
+def _plain_number(match: re.Match[str]) -> Readings:
+    whole, part = match.group("whole"), match.group("part")
+    if part:
+        return list(decimal(whole.replace(",", ""), part))
+    if "," in whole:
+        digits = whole.replace(",", "")
+        return [quantity(digits), *integer(digits)]
+    context = match.string[max(0, match.start() - 24) : match.start()]
+    return list(integer(whole, as_code=_CODE_CONTEXT.search(context) is not None))
+
+
+def _minus(match: re.Match[str]) -> Readings:
+    before = match.string[: match.start()]
+    return [("minus",), ("negative",)] if not before or before[-1].isspace() or before[-1] in "([" else []
+
+
+def _range(match: re.Match[str]) -> Readings:
+    between_digits = match.start() > 0 and match.string[match.start() - 1].isdigit()
+    return [("to",), ()] if between_digits else []
+
+
+def _initials(match: re.Match[str]) -> Readings:
+    """``U.S.`` -> u s; ``e.g.`` may be said in English."""
+    known = [tuple(reading.split()) for reading in INITIALS.get(match.group().lower(), ())]
+    return [*known, tuple(_letters(match.group().replace(".", "")))]
+
+
+def _abbreviation(match: re.Match[str]) -> Readings:
+    """``Dr.`` -> doctor or drive; the commonest titles also without the full stop."""
+    if match.string[match.end() : match.end() + 1].isalpha():
+        return []
+    written, stop = match.groups()
+    if not stop and written not in TITLES_WITHOUT_STOP:
+        return []
+    return [tuple(reading.split()) for reading in ABBREVIATIONS.get(written.lower(), ())]
+
+
+def _number_sign(match: re.Match[str]) -> Readings:
+    """``#`` is a number before a digit and a key elsewhere."""
+    if match.string[match.end() : match.end() + 1].isdigit():
+        return [("number",), ("pound",), ("hash",)]
+    return [("pound",), ("hash",), ("pound", "sign"), ("number", "sign")]
+
+
+def _symbol(match: re.Match[str]) -> Readings:
+    return [tuple(reading.split()) for reading in SYMBOLS[match.group()]]
+
+
+def _acronym(match: re.Match[str]) -> Readings:
+    """Words in capitals, and words without a vowel; with ``'s`` or a plural ``s``."""
+    stem, suffix = match.group(1), (match.group(2) or "").lower()
+    capitals = stem.isupper() and len(stem) > 1
+    must = _must_be_spelled(stem)
+    if not (must or capitals) or (suffix and not capitals):
+        return []
+    letters = _letters(stem)
+    spelled = (*letters[:-1], f"{letters[-1]}'s") if suffix else tuple(letters)
+    word = stem.lower() + suffix
+    if must:
+        return [spelled, (word,)]
+    as_word = stem.lower() in WORDS_IN_CAPITALS or len(stem) > 4 or _all_capitals(match.string)
+    return [(word,), spelled] if as_word else [spelled, (word,)]
+
+
+def _must_be_spelled(word: str) -> bool:
+    lower = word.lower()
+    return len(lower) > 1 and lower not in SPELLED_NEVER and not re.search(r"[aeiouy]|[^a-z]", lower)
+
+
+def _all_capitals(text: str) -> bool:
+    return text.upper() == text and len(text.split()) > 3
+
+
+def _letters(word: str) -> list[str]:
+    return [letter for letter in word.lower() if letter.isalpha()]
+
+
+def _rule(pattern: str, read: Callable[[re.Match[str]], Sequence[Reading]], flags: int = 0) -> Rule:
+    return Rule(re.compile(pattern, flags), read)
+
+
+_CURRENCY_SIGNS = "".join(map(re.escape, CURRENCIES))
+_UNIT_NAMES = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
+_NOT_IN_WORD = r"(?<![^\W_])"
+_HALF = r"([AaPp]\.?[Mm]\b\.?)"
+
+LANGUAGE = Language(
+    code="en",
+    rules=(
+        _rule(
+            _NOT_IN_WORD + r"(?P<scheme>https?://)?(?P<rest>(?:www\.|(?<=://)|[\w.-]+@)[\w-]+(?:\.[\w-]+)*(?:/[\w./-]*\w)?"
+            r"|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|uk|info)\b(?:/[\w./-]*\w)?)",
+            _address,
+            re.I | re.A,
+        ),
+        _rule(rf"(?P<sign>[{_CURRENCY_SIGNS}])\s?{_NUMBER}{_SCALE}", _currency),
+        _rule(rf"{_NUMBER}{_SCALE}\s?(?P<sign>[{_CURRENCY_SIGNS}])(?!\d)", _currency),
+        _rule(rf"{_NOT_IN_WORD}(\d{{1,2}}):(\d\d)(?::(\d\d))?(?!\d)(?:\s?{_HALF})?", _clock),
+        _rule(rf"{_NOT_IN_WORD}(\d{{1,2}})\s?{_HALF}", _hour),
+        _rule(r"(?<!\d)(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})(?!\d)", _date),
+        _rule(r"(?<!\d)(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)(?!\d)", _date),
+        _rule(r"(?<!\d)(?:\+?1[-. ])?(?:\(\d{3}\)\s?|\d{3}-)?\d{3}-\d{4}(?!\d)", _phone),
+        _rule(r"(?<!\d)\d{3}\.\d{3}\.\d{4}(?!\d)", _phone),
+        _rule(r"\+\d{6,15}(?!\d)", _phone),
+        _rule(r"\d+(?:\.\d+){2,}", _dotted),
+        _rule(_NOT_IN_WORD + r"([A-Z])\.(\d{1,9})(?!\d)", _designation),
+        _rule(r"(\d{1,15})(?:st|nd|rd|th)\b", lambda match: [ordinal(match.group(1))], re.I),
+        _rule(r"(?<!\d)(\d{2}(?:\d0)?)'?s\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []),
+        _rule(r"(?<!\d)(\d{1,2})/(\d{1,3})(?![\d/])", lambda match: fraction(match.group(1), match.group(2))),
+        _rule(rf"{_NUMBER}\s?(?P<unit>{_UNIT_NAMES})(?![^\W_])", _measure),
+        _rule(_NUMBER, _plain_number),
+        _rule(r"(?<!\d)\.(\d+)", lambda match: decimal("", match.group(1))),
+        _rule(r"[-−](?=\d)", _minus),
+        _rule(r"[-–](?=\d)", _range),
+        _rule(_NOT_IN_WORD + r"(?:[A-Za-z]\.){2,}", _initials),
+        _rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
+        _rule(r"#", _number_sign),
+        _rule("|".join(map(re.escape, SYMBOLS)), _symbol),
+        _rule(_NOT_IN_WORD + r"'(?:" + "|".join(LEADING_APOSTROPHE) + r")\b", lambda m: [(m.group().lower(),)], re.I),
+        _rule(r"([A-Za-z]+)('?s)?(?![^\W_])(?!'[^\W\d_])", _acronym),
+    ),
+)

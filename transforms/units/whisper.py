@@ -1,0 +1,84 @@
+"""Phonetic units from a middle layer of Whisper's encoder: 50 Hz features, averaged to 25 Hz, nearest centroid."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.errors import UserError
+from schemas.records import StreamKind
+from transforms.assets import resolve_asset
+from transforms.backend import BackendConfig, digest_file, digest_json
+from transforms.devices import Device
+from transforms.encoder import SpeechEncoder
+from transforms.kmeans import codebook_size
+from transforms.units.protocol import FeatureExtractor
+from transforms.units.whisper_weights import MODEL_SHA256, tiny_en_folder
+
+HOP_SAMPLES = 640
+CODEBOOK_NAME = "units-whisper-500/codebook.npz"
+
+
+class WhisperUnitsConfig(BackendConfig):
+    """Units of Whisper.
+
+    Args:
+        model: ``tiny.en`` of the pinned package, or a CTranslate2 Whisper folder.
+        layer: Number of encoder blocks that are run; 1 is the first.
+        codebook: npz file, or ``bundled``.
+        device: Where the model runs; ``auto`` takes a GPU if there is one.
+    """
+
+    kind: Literal["whisper"] = "whisper"
+    model: str = "tiny.en"
+    layer: int = Field(default=2, ge=1)
+    codebook: str = "bundled"
+    device: Device = "auto"
+
+    @property
+    def stream_kind(self) -> StreamKind:
+        return "units"
+
+    @property
+    def hop_samples(self) -> int:
+        return HOP_SAMPLES
+
+    @property
+    def codebook_size(self) -> int:
+        return codebook_size(self.codebook_path)
+
+    @property
+    def codebook_path(self) -> Path:
+        return resolve_asset(self.codebook, bundled_name=CODEBOOK_NAME)
+
+    @property
+    def model_path(self) -> Path:
+        """The verified ``model.bin``.
+
+        Raises:
+            UserError: Missing, or not what the pinned package should hold.
+        """
+        folder = tiny_en_folder() if self.model == "tiny.en" else Path(self.model)
+        path = folder / "model.bin"
+        if not path.is_file():
+            raise UserError(f"units.model: no model.bin in {folder}; name a CTranslate2 Whisper folder or tiny.en")
+        return path
+
+    @property
+    def features_fingerprint(self) -> str:
+        weights = MODEL_SHA256 if self.model == "tiny.en" else digest_file(self.model_path)
+        return digest_json({"kind": self.kind, "weights": weights, "layer": self.layer})
+
+    @property
+    def fingerprint(self) -> str:
+        return digest_json([self.features_fingerprint, digest_file(self.codebook_path)])
+
+    def load_features(self) -> FeatureExtractor:
+        from transforms.units.whisper_model import WhisperFeatures
+
+        return WhisperFeatures(self.model_path, layer=self.layer, device=self.device)
+
+    def load(self) -> SpeechEncoder:
+        from transforms.units.quantizer import UnitsEncoder
+
+        return UnitsEncoder(self.load_features(), self.codebook_path)

@@ -1,0 +1,77 @@
+"""Runs the first blocks of Whisper's encoder over batches of recordings of any length."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from schemas.errors import UserError
+from schemas.records import Waveform
+from transforms.devices import Device, pick_device
+from transforms.kmeans import Features
+from transforms.units.batching import length_buckets
+from transforms.units.ctranslate2_format import read_variables
+from transforms.units.log_mel import log_mel, mel_filters
+from transforms.units.whisper_encoder import WhisperEncoder
+from transforms.windows import windows
+
+HOP_SAMPLES = 640
+MEL_PER_FRAME = 2  # mel frames (100 Hz) an encoder frame (50 Hz)
+POOL = 2  # encoder frames a unit frame (25 Hz)
+OVERLAP_FRAMES = 200  # 4 s: each of two neighbouring windows has 2 s of context past the cut
+
+
+class WhisperFeatures:
+    """Hidden states of one layer, averaged to 25 Hz."""
+
+    def __init__(self, path: Path, *, layer: int, device: Device) -> None:
+        variables = read_variables(path, prefix="encoder/")
+        try:
+            encoder = WhisperEncoder(variables, layers=layer)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"units.layer: cannot take layer {layer} of {path} ({error})") from error
+        self._device = pick_device(device)
+        self._encoder = encoder.to(self._device)
+        self._filters = mel_filters(encoder.conv1.in_channels).to(self._device)
+        self._max_frames, self.feature_dim = encoder.positions_TD.shape
+
+    def features(self, waveforms: Sequence[Waveform]) -> list[Features]:
+        """float32, shape ``(ceil(num_samples / 640), dim)`` each."""
+        mels_MF = [self._log_mel(waveform) for waveform in waveforms]
+        pieces = [
+            (owner, window)
+            for owner, mel_MF in enumerate(mels_MF)
+            for window in windows(mel_MF.shape[1] // MEL_PER_FRAME, size=self._max_frames, overlap=OVERLAP_FRAMES)
+        ]
+        hidden_TD: list[Tensor] = [torch.empty(0)] * len(pieces)
+        lengths = [window.end - window.start for _, window in pieces]
+        for bucket in length_buckets(lengths):
+            cuts = [
+                mels_MF[pieces[i][0]][:, MEL_PER_FRAME * pieces[i][1].start : MEL_PER_FRAME * pieces[i][1].end]
+                for i in bucket
+            ]
+            mel_BMF = pad_sequence([cut.T for cut in cuts], batch_first=True).transpose(1, 2)
+            frames_B = torch.tensor([lengths[i] for i in bucket], device=self._device)
+            for i, states_TD in zip(bucket, self._encoder(mel_BMF, frames_B), strict=True):
+                window = pieces[i][1]
+                hidden_TD[i] = states_TD[window.keep_start - window.start : window.keep_end - window.start]
+        return [
+            self._pool([h for (o, _), h in zip(pieces, hidden_TD, strict=True) if o == owner])
+            for owner in range(len(waveforms))
+        ]
+
+    def _log_mel(self, waveform: Waveform) -> Tensor:
+        if not len(waveform):
+            return torch.empty(self._filters.shape[1], 0, device=self._device)
+        samples = torch.from_numpy(waveform).to(self._device)
+        padding = -len(waveform) % HOP_SAMPLES
+        return log_mel(torch.nn.functional.pad(samples, (0, padding)), self._filters)
+
+    def _pool(self, parts_TD: list[Tensor]) -> Features:
+        if not parts_TD:
+            return torch.empty(0, self.feature_dim).numpy()
+        states_TD = torch.cat(parts_TD)
+        pooled: Features = states_TD.view(-1, POOL, self.feature_dim).mean(1).float().cpu().numpy()
+        return pooled

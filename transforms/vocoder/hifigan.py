@@ -1,0 +1,112 @@
+"""HiFi-GAN on speech tokens: units, and pitch and style where they are given, to 16 kHz audio.
+
+Two halves: an acoustic model regresses log-mel and F0 from the tokens, a HiFi-GAN generator with a source-filter
+iSTFT head makes the waveform. ``plait fit vocoder`` fits one; the bundled one's card says on what.
+"""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.errors import UserError
+from schemas.records import StreamKind
+from transforms.assets import BUNDLED, resolve_asset
+from transforms.backend import BackendConfig, digest_file, digest_json
+
+if TYPE_CHECKING:
+    from transforms.vocoder._synthesis import HifiganVocoder
+
+BUNDLED_NAME = "vocoder-hifigan"
+WEIGHTS_NAME = "vocoder.safetensors"
+DESCRIPTION_NAME = "vocoder.json"
+
+
+class SpokenStream(BaseModel):
+    """A stream that a vocoder was fitted on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fingerprint: str
+    hop_samples: int
+    codebook_size: int
+
+
+class Architecture(BaseModel):
+    """Sizes of all models; the defaults are the bundled voice's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    channels: tuple[int, int, int] = Field(default=(256, 128, 80), description="of the generator at 100, 200, 400 Hz")
+    kernels: tuple[int, ...] = (3, 7, 11)
+    dilations: tuple[int, ...] = (1, 3, 5)
+    width: int = Field(default=256, description="of the acoustic half at the unit rate")
+    fine_width: int = Field(default=192, description="of the acoustic half at 100 Hz")
+    blocks: int = 4
+    fine_blocks: int = 4
+    code_width: int = Field(default=64, description="of pitch, style and speaker embeddings")
+    duration_width: int = 128
+    dropout: float = 0.2
+
+
+class VocoderDescription(BaseModel):
+    """What lies beside the weights: architecture, speakers (the first is the default) and the streams it speaks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["plait-vocoder-1"] = "plait-vocoder-1"
+    architecture: Architecture
+    speakers: tuple[str, ...]
+    streams: dict[StreamKind, SpokenStream]
+
+
+class HifiganConfig(BackendConfig):
+    """Synthesises 16 kHz audio on the CPU or a GPU.
+
+    Args:
+        path: Folder with ``vocoder.safetensors`` and ``vocoder.json``, or ``bundled``.
+    """
+
+    kind: Literal["hifigan"] = "hifigan"
+    path: str = BUNDLED
+    device: str = "cpu"
+
+    @property
+    def folder(self) -> Path:
+        return resolve_asset(self.path, bundled_name=BUNDLED_NAME)
+
+    @cached_property
+    def description(self) -> VocoderDescription:
+        """What the folder says of itself.
+
+        Raises:
+            UserError: The file is missing or is not such a description.
+        """
+        file = resolve_asset(str(self.folder / DESCRIPTION_NAME), bundled_name=BUNDLED_NAME)
+        try:
+            return VocoderDescription.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        except (ValidationError, json.JSONDecodeError) as error:
+            raise UserError(f"{file}: not a vocoder description; make one with `plait fit vocoder`") from error
+
+    @property
+    def stream_fingerprints(self) -> dict[str, str]:
+        """Fingerprint of the encoder whose codes it speaks, by stream kind; no model is loaded for it."""
+        return {kind: stream.fingerprint for kind, stream in self.description.streams.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        weights = resolve_asset(str(self.folder / WEIGHTS_NAME), bundled_name=BUNDLED_NAME)
+        return digest_json(["hifigan", self.description.model_dump(mode="json"), digest_file(weights)])
+
+    def load(self) -> "HifiganVocoder":
+        """Reads the weights. Imports torch.
+
+        Raises:
+            UserError: The folder is missing or its weights don't fit its description.
+        """
+        from transforms.vocoder._synthesis import HifiganVocoder
+
+        weights = resolve_asset(str(self.folder / WEIGHTS_NAME), bundled_name=BUNDLED_NAME)
+        return HifiganVocoder(self.description, weights, device=self.device)
