@@ -12,7 +12,10 @@ from typing import Annotated, Literal
 import soundfile
 import typer
 
+from pipelines.fit.pitch import PitchFitConfig, fit_pitch
 from pipelines.fit.report import Recordings
+from pipelines.fit.style import StyleFitConfig, fit_style
+from pipelines.fit.units import UnitsFitConfig, fit_units
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance
 
@@ -49,7 +52,7 @@ def bundled_recordings(*folders: Path) -> Recordings:
 
 
 def main(
-    what: Literal["units"],
+    what: Literal["units", "pitch", "style"],
     output: Path,
     also: Annotated[
         list[Path] | None, typer.Option(help="Another folder with transcripts.tsv; may be repeated.")
@@ -57,9 +60,13 @@ def main(
     seed: int = 0,
 ) -> None:
     recordings = bundled_recordings(*(also or []))
-    from pipelines.fit.units import UnitsFitConfig, fit_units
-
-    figures = fit_units(recordings, UnitsFitConfig(), seed=seed, output=output, say=print)
+    figures: dict[str, float]
+    if what == "units":
+        figures = fit_units(recordings, UnitsFitConfig(), seed=seed, output=output, say=print)
+    elif what == "pitch":
+        figures = fit_pitch(recordings, PitchFitConfig(device="cpu"), seed=seed, output=output, say=print)
+    else:
+        figures = fit_style(recordings, StyleFitConfig(), seed=seed, output=output, say=print)
     print(figures)
 
 

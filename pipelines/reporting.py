@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -33,6 +34,8 @@ from transforms.text.tokenizer import load_tokenizer
 
 SHOWN = 6
 LONGEST_SHOWN_S = 8.0
+SHOWN_FROM = 200
+HISTOGRAM_SAMPLE = 20_000
 PACKAGES = ("plait", "torch", "transformers", "ray", "pocketsphinx", "torchfcpe", "webdataset")
 
 
@@ -60,7 +63,8 @@ def report(output: str) -> Path:
     if "corpus" not in metrics:
         raise UserError(f"{output}: no finished run there; give the output folder of `plait run`")
     figures = metrics["corpus"]
-    records = list(ShardSet(folder.corpus).utterances())
+    # ids are spread over shards by hash, so the first shards are a sample
+    records = list(islice(ShardSet(folder.corpus).utterances(), HISTOGRAM_SAMPLE))
     data = ReportData(
         title=f"Plait: {path.name}",
         inputs=figures["utterances"],
@@ -89,7 +93,7 @@ def _shown(folder: RunFolder) -> Iterator[SampleUtterance]:
     """Utterances of a few seconds, spread over the corpus, with their interleaved stream."""
     fit = [
         pair
-        for pair in utterances_with_audio(folder.corpus)
+        for pair in islice(utterances_with_audio(folder.corpus), SHOWN_FROM)
         if 2 * SAMPLE_RATE_HZ <= pair[0].num_samples <= LONGEST_SHOWN_S * SAMPLE_RATE_HZ and len(pair[0].words) > 4
     ]
     chosen = {pair[0].utterance_id: pair for pair in fit[:: max(1, len(fit) // SHOWN)][:SHOWN]}
@@ -100,7 +104,7 @@ def _shown(folder: RunFolder) -> Iterator[SampleUtterance]:
         for utterance_id, sample in read_samples(baked.shard_url(entry)):
             if utterance_id in chosen:
                 record, waveform = chosen[utterance_id]
-                segments = readable_segments(parse_sequence(sample), layout, lambda token: tokenizer.decode([token]))
+                segments = readable_segments(parse_sequence(sample), layout, tokenizer.decode)
                 yield SampleUtterance(record, waveform, segments)
 
 

@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
+import soundfile
+import soxr
+
 from schemas.errors import RecordError
-from schemas.records import DeadLetter, SourceRow, Stream, StreamKind, Utterance
+from schemas.records import DeadLetter, SourceRow, SpokenWord, Stream, StreamKind, Utterance
 from transforms.align.gate import GateConfig, judge
 from transforms.align.protocol import AlignerConfig
-from transforms.audio import decode
+from transforms.align.readings import align_text
+from transforms.audio import AudioReader
 from transforms.encoder import SpeechEncoderConfig
-from transforms.text.verbalise import verbalise
 
 Batch = list[Utterance]
 Run = Callable[[Sequence[Any]], list[Utterance]]
@@ -41,15 +44,19 @@ class Decode:
 
     @property
     def fingerprint(self) -> str:
-        return f"decode/1/{self.max_duration_s}"
+        # the libraries that read and resample decide samples
+        libraries = (soundfile.__libsndfile_version__, soundfile.__version__, soxr.__version__)
+        return f"decode/1/{self.max_duration_s}/{'/'.join(libraries)}"
 
     def open(self) -> Run:
+        reader = AudioReader(max_duration_s=self.max_duration_s)
+
         def run(rows: Sequence[SourceRow]) -> list[Utterance]:
             utterances = []
             for row in rows:
                 if not row.text.strip():
                     raise RecordError("empty_transcript", "the transcript is empty", outcome="filtered")
-                waveform, digest = decode(row, max_duration_s=self.max_duration_s)
+                waveform, digest = reader.decode(row)
                 utterances.append(Utterance(row, waveform, digest))
             return utterances
 
@@ -75,10 +82,8 @@ class Align:
             return [align_one(utterance) for utterance in utterances]
 
         def align_one(utterance: Utterance) -> Utterance:
-            words = verbalise(utterance.row.text, utterance.row.language)
-            if not words:
-                raise RecordError("no_words", "the transcript has nothing that is spoken", outcome="filtered")
-            alignment = aligner.align(utterance.waveform, words)
+            alignment = align_text(aligner, utterance.waveform, utterance.row.text, utterance.row.language)
+            words = [SpokenWord(word.text, word.char_start, word.char_end) for word in alignment.words]
             scores = judge(alignment, words, utterance.waveform, self.gate)
             rounded = {name: round(float(score), 4) for name, score in scores.items()}
             placed = tuple(replace(word, score=round(float(word.score), 4)) for word in alignment.words)

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from schemas.errors import UserError
 from transforms.kmeans import Codebook, Features, round_to_half
+
+Projection = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]  # mean (D,), matrix (D, P)
 
 
 def sample_frames(features: Iterable[Features], *, max_frames: int, rng: np.random.Generator) -> Features:
@@ -45,13 +47,13 @@ def _keep_smallest(
 def fit_codebook(
     frames_ND: Features,
     *,
+    space: Callable[[Features], Projection],
     clusters: int,
-    components: int,
     iterations: int,
     rng: np.random.Generator,
     say: Callable[[str], None],
 ) -> tuple[Codebook, dict[str, float]]:
-    """A codebook in the whitened space of the first principal components, and how well it fits.
+    """A codebook in the space that ``space`` finds for the frames, and how well it fits.
 
     ``unexplained`` is the mean squared distance to the nearest centroid over the variance, in that space.
 
@@ -61,7 +63,7 @@ def fit_codebook(
     if len(frames_ND) < clusters:
         raise UserError(f"clusters: {clusters} clusters need as many frames, the recordings have {len(frames_ND)}")
     with threadpool_limits(limits=1):
-        mean, projection = whitening(frames_ND, components=components)
+        mean, projection = space(frames_ND)
         points_NP = np.asarray((frames_ND - mean) @ projection, dtype=np.float32)
         centroids = _plus_plus(points_NP, clusters, rng)
         error = np.inf
@@ -85,7 +87,14 @@ def fit_codebook(
     }
 
 
-def whitening(frames_ND: Features, *, components: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def standardisation(frames_ND: Features) -> Projection:
+    """Mean ``(D,)`` and the diagonal matrix ``(D, D)`` that make every feature unit variance."""
+    deviation_D = frames_ND.std(0, dtype=np.float64)
+    scale = np.diag(1 / np.maximum(deviation_D, 1e-6))
+    return frames_ND.mean(0, dtype=np.float64).astype(np.float32), scale.astype(np.float32)
+
+
+def whitening(frames_ND: Features, *, components: int) -> Projection:
     """Mean ``(D,)`` and matrix ``(D, P)`` that make the first P principal components unit variance.
 
     Each component's sign is fixed (its largest weight is positive), so that the result is unique.

@@ -1,13 +1,14 @@
 """Fits a units codebook: k-means on the frames of a speech model's layer."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.fit.kmeans import fit_codebook, sample_frames
+from pipelines.fit.kmeans import fit_codebook, sample_frames, whitening
 from pipelines.fit.report import FitData, Recordings, in_batches, write_card
 from schemas.records import Utterance
 from transforms.backend import BackendConfig
@@ -54,8 +55,8 @@ def fit_units(
     frames = sample_frames(_features(extractor, data.watch(recordings()), say), max_frames=config.max_frames, rng=rng)
     codebook, figures = fit_codebook(
         frames,
+        space=partial(whitening, components=config.components),
         clusters=config.clusters,
-        components=config.components,
         iterations=config.iterations,
         rng=rng,
         say=say,

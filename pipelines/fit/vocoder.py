@@ -73,8 +73,8 @@ class VocoderFitConfig(BaseModel):
     wave_batch: int = Field(default=8, ge=1)
     wave_crop_frames: int = Field(default=64, ge=16, description="of 10 ms")
     wave_learning_rate: float = Field(default=8e-4, gt=0)
-    acoustic_steps: int = Field(default=3000, ge=1)
-    acoustic_batch: int = Field(default=16, ge=1)
+    acoustic_steps: int = Field(default=2500, ge=1)
+    acoustic_batch: int = Field(default=8, ge=1)
     acoustic_crop_units: int = Field(default=100, ge=8)
     acoustic_learning_rate: float = Field(default=1e-3, gt=0)
     duration_steps: int = Field(default=1000, ge=1)
@@ -154,6 +154,7 @@ class _Fit:
     def run(self, output: Path) -> dict[str, float]:
         wave, true_error = self._fit_wave()
         acoustic, figures = self._fit_acoustic()
+        torch.manual_seed(self._seed)
         durations = build_duration_model(self._description)
         figures["duration_error_frames"] = fit_durations(
             durations, self._training, self._validation, steps=self._config.duration_steps,
@@ -233,9 +234,10 @@ class _Fit:
             crop_units=config.acoustic_crop_units,
             weights=config.speaker_weights,
             learning_rate=config.acoustic_learning_rate,
+            bf16=config.bf16,
             seed=self._seed,
         )
-        settings = config.model_dump(mode="json", exclude={"refine_steps", "duration_steps", "threads", "bf16"})
+        settings = config.model_dump(mode="json", exclude={"refine_steps", "duration_steps", "threads"})
         trainer.run(
             steps=config.acoustic_steps,
             batch=config.acoustic_batch,

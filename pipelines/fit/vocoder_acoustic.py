@@ -80,9 +80,11 @@ class AcousticTrainer:
         crop_units: int,
         weights: dict[str, float],
         learning_rate: float,
+        bf16: bool,
         seed: int,
     ) -> None:
         self.model = model
+        self._bf16 = bf16
         self._hops, self._speakers, self._seed, self._rate = hops, speakers, seed, learning_rate
         self._crop_units = crop_units
         self._codes = {r.index: codes_at_unit_rate(r, model, hops) for r in (*training, *validation)}
@@ -151,7 +153,9 @@ class AcousticTrainer:
             inside.append((np.arange(frames) < frames - lacking * ratio).astype(np.float32))
             speakers.append(self._speakers.index(recording.speaker))
         dropped = torch.from_numpy(drop_streams(np.stack(codes), self.model, rng))
-        out = self.model(dropped[:, 0], dropped[:, 1], dropped[:, 2], torch.tensor(speakers))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
+            out = self.model(dropped[:, 0], dropped[:, 1], dropped[:, 2], torch.tensor(speakers))
+        out = Acoustics(*(part.float() for part in out))
         loss, _ = acoustic_loss(out, *(torch.from_numpy(np.stack(part)) for part in (mels, f0s, inside)))
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)

@@ -12,10 +12,10 @@ from pipelines.infer.parts import (
     Output,
     Part,
     Speech,
-    allowed_tokens,
     check_fingerprints,
     decode_tokens,
     encode_parts,
+    grammar_for,
     marker_of,
     modality_of,
     speak_tokens,
@@ -127,8 +127,9 @@ class SpeechTextModel:
     ) -> list[list[Part]]:
         """Continue each prompt in the output modality, up to the end of a document or ``max_new_tokens``.
 
-        Tokens of the other modality and padding are never drawn; ``any`` lets the model switch. A change of modality
-        is asked for by the marker, as in training. A prompt's draws depend on ``seed`` and its place in the list.
+        Tokens of the other modality and padding are never drawn; ``any`` lets the model switch, by a marker.
+        Another modality than the prompt's last is asked for by its marker, as in training. A prompt's draws depend
+        on ``seed`` and its place in the list.
 
         Raises:
             UserError: A prompt is too long for the context, its audio cannot be read, or an encoder is missing.
@@ -141,13 +142,20 @@ class SpeechTextModel:
         if not encoded:
             return []
         decoding = Decoding(max_new_tokens, temperature, top_p, seed)
-        allowed_V = allowed_tokens(
-            output, layout=self.layout, rows=int(self.model.config.vocab_size), tokenizer=self.tokenizer
-        )
+        grammars = [
+            grammar_for(
+                output,
+                last=_last_modality(prompt) if prompt else None,
+                layout=self.layout,
+                rows=int(self.model.config.vocab_size),
+                tokenizer=self.tokenizer,
+            )
+            for prompt in prompts
+        ]
         outputs = generate_tokens(
             self.model,
             encoded,
-            allowed_V=allowed_V,
+            grammars=grammars,
             eos=self.tokenizer.eos_id,
             decoding=decoding,
             max_new=[min(max_new_tokens, left) for left in room],
@@ -155,7 +163,7 @@ class SpeechTextModel:
         return [
             decode_tokens(
                 tokens,
-                first=_last_modality(prompt) if output == "any" else output,
+                first=grammar.first,
                 layout=self.layout,
                 tokenizer=self.tokenizer,
                 speak=lambda run: speak_tokens(
@@ -167,7 +175,7 @@ class SpeechTextModel:
                     speaker=speaker,
                 ),
             )
-            for prompt, tokens in zip(prompts, outputs, strict=True)
+            for grammar, tokens in zip(grammars, outputs, strict=True)
         ]
 
     def score(self, prompt: Sequence[Part], candidates: Sequence[Sequence[Part]]) -> list[Score]:

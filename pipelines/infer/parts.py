@@ -115,23 +115,41 @@ def speak_tokens(
     return Speech(audio=audio, streams=streams, tokens=tuple(tokens))
 
 
-def allowed_tokens(
-    output: Output, *, layout: VocabularyLayout, rows: int, tokenizer: TextTokenizer
-) -> npt.NDArray[np.bool_]:
-    """Which ids may be generated, shape ``(rows,)``: the modality's own and EOS; for ``any``, both and the markers.
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What may be generated: depends on the modality in force, which a marker changes.
 
-    Padding rows and BOS never are.
+    Args:
+        first: Modality in force before the first new token.
+        allowed: By modality, the ids that may follow; bool, shape ``(rows,)``.
+        markers: The modality that each marker opens.
     """
-    allowed = np.zeros(rows, dtype=bool)
-    if output in ("text", "any"):
-        allowed[: layout.text_size] = True
-    if output in ("speech", "any"):
-        allowed[layout.speech_ids()] = True
+
+    first: Modality
+    allowed: dict[Modality, npt.NDArray[np.bool_]]
+    markers: dict[int, Modality]
+
+
+def grammar_for(
+    output: Output, *, last: Modality | None, layout: VocabularyLayout, rows: int, tokenizer: TextTokenizer
+) -> Grammar:
+    """The modality's own tokens and EOS; for ``any``, the other modality's marker as well. Never padding or BOS.
+
+    Args:
+        last: Modality of the prompt's last part, which ``any`` goes on from.
+        rows: Size of the model's vocabulary, padding included.
+    """
+    allowed: dict[Modality, npt.NDArray[np.bool_]] = {"text": np.zeros(rows, bool), "speech": np.zeros(rows, bool)}
+    allowed["text"][: layout.text_size] = True
+    allowed["text"][tokenizer.bos_id] = False
+    allowed["speech"][layout.speech_ids()] = True
+    for mask in allowed.values():
+        mask[tokenizer.eos_id] = True
     if output == "any":
-        allowed[[layout.text_marker, layout.speech_marker]] = True
-    allowed[tokenizer.bos_id] = False
-    allowed[tokenizer.eos_id] = True
-    return allowed
+        allowed["text"][layout.speech_marker] = True
+        allowed["speech"][layout.text_marker] = True
+    first: Modality = (last or "text") if output == "any" else output
+    return Grammar(first, allowed, {layout.text_marker: "text", layout.speech_marker: "speech"})
 
 
 def stream_fingerprints(layout: VocabularyLayout) -> dict[StreamKind, str]:

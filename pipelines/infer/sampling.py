@@ -1,4 +1,4 @@
-"""Batched autoregressive decoding with a set of allowed tokens.
+"""Batched autoregressive decoding under a grammar of modalities.
 
 Prompts are padded on the left and masked. Every row draws from its own generator, keyed by (seed, row number), so a
 row's draws don't depend on its batch mates.
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipelines.infer.parts import Grammar
 from transforms.seeds import rng_for
 
 
@@ -43,12 +44,12 @@ def generate_tokens(
     model: Any,
     prompts: Sequence[Sequence[int]],
     *,
-    allowed_V: npt.NDArray[np.bool_],
+    grammars: Sequence[Grammar],
     eos: int,
     decoding: Decoding,
     max_new: Sequence[int],
 ) -> list[list[int]]:
-    """New tokens of each prompt, without EOS; at most ``max_new[i]`` of prompt ``i``."""
+    """New tokens of each prompt, without EOS; at most ``max_new[i]`` of prompt ``i``, under ``grammars[i]``."""
     device = next(model.parameters()).device
     longest = max(map(len, prompts))
     tokens_BT = torch.full((len(prompts), longest), eos, dtype=torch.long)
@@ -57,7 +58,7 @@ def generate_tokens(
         tokens_BT[row, longest - len(prompt) :] = torch.tensor(prompt)
         mask_BT[row, longest - len(prompt) :] = 1
     rngs = [rng_for(str(row), stage="generate", run_seed=decoding.seed) for row in range(len(prompts))]
-    banned_V = ~allowed_V
+    modalities = [grammar.first for grammar in grammars]
     outputs: list[list[int]] = [[] for _ in prompts]
     active = [limit > 0 for limit in max_new]
     cache: Any = None
@@ -74,14 +75,16 @@ def generate_tokens(
         )
         cache = out.past_key_values
         logits_BV = out.logits[:, -1].double().cpu().numpy()
-        logits_BV[:, banned_V] = -np.inf
         chosen = np.full(len(prompts), eos)
         for row in [row for row, on in enumerate(active) if on]:
+            grammar = grammars[row]
+            logits_BV[row, ~grammar.allowed[modalities[row]]] = -np.inf
             token = draw(logits_BV[row], temperature=decoding.temperature, top_p=decoding.top_p, rng=rngs[row])
             if token == eos:
                 active[row] = False
                 continue
             outputs[row].append(token)
+            modalities[row] = grammar.markers.get(token, modalities[row])
             chosen[row] = token
             active[row] = len(outputs[row]) < max_new[row]
         step_tokens = torch.from_numpy(chosen)[:, None]

@@ -1,6 +1,6 @@
 """Builds rows and dead letters the same way for every layout, and finds columns by name."""
 
-import unicodedata
+import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
@@ -9,6 +9,7 @@ from schemas.errors import RecordError, UserError
 from schemas.records import DeadLetter, SourceRow
 
 STAGE = "ingest"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def make_row(config: IngestConfig, *, utterance_id: str, audio: str, text: str, **known: str | int) -> SourceRow:
@@ -20,7 +21,7 @@ def make_row(config: IngestConfig, *, utterance_id: str, audio: str, text: str, 
     Raises:
         RecordError: The id is blank or holds control characters (``invalid_id``).
     """
-    if not utterance_id.strip() or any(unicodedata.category(sign) == "Cc" for sign in utterance_id):
+    if not utterance_id.strip() or _CONTROL.search(utterance_id):
         raise RecordError("invalid_id", f"the id {utterance_id!r} is blank or holds control characters")
     return SourceRow(
         utterance_id=utterance_id,
@@ -49,7 +50,11 @@ def decode_text(data: bytes) -> str:
 
 def has_surrogates(text: str) -> bool:
     """Whether a string is no valid Unicode text, and so cannot be stored as UTF-8."""
-    return any("\ud800" <= sign <= "\udfff" for sign in text)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def pick_columns(columns: Columns, names: Collection[str]) -> dict[str, str]:

@@ -68,6 +68,8 @@ class _Table:
         self.config = config
         self.url = url
         self.place = place
+        self.names: tuple[str, ...] = ()  # of the row before: most rows of a table have the same columns
+        self.chosen: dict[str, str] = {}
         folder = split_pattern(url)[0]
         self.audio_root = config.audio_root.rstrip("/") if config.audio_root else "" if folder == "." else folder
 
@@ -86,7 +88,10 @@ class _Table:
                 yield make_letter(f"{self.place}:{line}", error, audio=self.url)
 
     def _row(self, record: dict[str, object]) -> SourceRow:
-        chosen = pick_columns(self.config.columns, record)
+        names = tuple(record)
+        if names != self.names:
+            self.names, self.chosen = names, pick_columns(self.config.columns, names)
+        chosen = self.chosen
         missing = [role for role in ("audio", "text") if role not in chosen]
         if missing:
             raise RecordError("malformed_row", f"the row has no {' and no '.join(missing)}")

@@ -23,13 +23,19 @@ class DroppedCause:
 
 @dataclass(frozen=True, slots=True)
 class StreamSegment:
-    """A run of tokens of one modality as a person reads it; the marker is the first token.
+    """A run of tokens of one modality as a person reads it.
 
-    ``tokens`` are text pieces or names such as ``[Hu28]``; the span is the audio that the words last.
+    Args:
+        marker: ``[TEXT]`` or ``[SPEECH]``.
+        pieces: The text as one string, or the names of the speech tokens, such as ``[Hu28]``.
+        num_tokens: Its tokens, the marker included.
+        start_sample, end_sample: The audio that its words last.
     """
 
     modality: Modality
-    tokens: tuple[str, ...]
+    marker: str
+    pieces: tuple[str, ...]
+    num_tokens: int
     start_sample: int
     end_sample: int
 

@@ -12,7 +12,8 @@ from pipelines.files import join, make_folder, write_text
 from pipelines.report.charts import bars, histogram, line_chart, number
 from pipelines.report.data import ReportData, SampleUtterance
 from pipelines.report.timeline import timeline
-from schemas.records import SAMPLE_RATE_HZ, Waveform
+from schemas.records import SAMPLE_RATE_HZ, StreamKind, Waveform
+from schemas.vocabulary import PREFIX
 
 REPORT = "report.html"
 _KINDS = {"text": "text", "units": "units", "pitch": "pitch", "style": "style"}
@@ -81,21 +82,15 @@ def stream_html(sample: SampleUtterance) -> Markup:
     """The interleaved stream, each token coloured by its kind."""
     parts: list[Markup] = []
     for segment in sample.segments:
-        marker, *tokens = segment.tokens
-        parts.append(Markup('<span class="marker {}">{}</span>').format(segment.modality, marker))
-        if segment.modality == "text":
-            parts.append(
-                Markup('<span class="words">{}</span>').format(
-                    "".join(tokens).replace("\N{LOWER ONE EIGHTH BLOCK}", " ").strip()
-                )
-            )
-        else:
-            parts += [Markup('<span class="token {}">{}</span>').format(_kind_of(token), token) for token in tokens]
+        parts.append(Markup('<span class="marker {}">{}</span>').format(segment.modality, segment.marker))
+        for piece in segment.pieces:
+            css = "words" if segment.modality == "text" else f"token {_kind_of(piece)}"
+            parts.append(Markup('<span class="{}">{}</span>').format(css, piece))
     return Markup('<div class="stream">{}</div>').format(Markup("").join(parts))
 
 
-def _kind_of(token: str) -> str:
-    return {"[Hu": "units", "[Pi": "pitch", "[St": "style"}.get(token[:3], "text")
+def _kind_of(token: str) -> StreamKind:
+    return next(kind for kind, prefix in PREFIX.items() if token.startswith(f"[{prefix}"))
 
 
 def _token_bars(data: ReportData) -> Markup:

@@ -9,23 +9,28 @@ from schemas.vocabulary import VocabularyLayout
 
 
 def readable_segments(
-    sequence: TokenSequence, layout: VocabularyLayout, text_piece: Callable[[int], str]
+    sequence: TokenSequence, layout: VocabularyLayout, decode_text: Callable[[list[int]], str]
 ) -> tuple[StreamSegment, ...]:
-    """A sequence's segments with every token named; ``text_piece`` names a text token."""
+    """A sequence's segments as a person reads them.
+
+    Args:
+        decode_text: The text tokenizer's ``decode``. A span of text is decoded as a whole, because its pieces alone
+            may be parts of a letter and lack the spaces between words.
+    """
     added = layout.added_tokens()
-
-    def name(token: int) -> str:
-        return text_piece(token) if token < layout.text_size else added[token - layout.text_size]
-
-    return tuple(
-        StreamSegment(
-            segment.modality,
-            tuple(name(int(token)) for token in sequence.tokens[segment.token_start : segment.token_end]),
-            segment.start_sample,
-            segment.end_sample,
+    segments = []
+    for segment in sequence.segments:
+        ids = [int(token) for token in sequence.tokens[segment.token_start : segment.token_end]]
+        marker, *body = ids
+        if segment.modality == "text":
+            pieces: tuple[str, ...] = (decode_text(body),)
+        else:
+            pieces = tuple(added[token - layout.text_size] for token in body)
+        name = added[marker - layout.text_size]
+        segments.append(
+            StreamSegment(segment.modality, name, pieces, len(ids), segment.start_sample, segment.end_sample)
         )
-        for segment in sequence.segments
-    )
+    return tuple(segments)
 
 
 def dropped_causes(letters: Iterable[DeadLetter], *, examples: int = 3) -> tuple[DroppedCause, ...]:

@@ -113,16 +113,9 @@ class _Timeline:
 
     def _interleaved(self) -> None:
         for segment in self.sample.segments:
-            marker, count = segment.tokens[0], len(segment.tokens)
-            title = f"{marker} and {count - 1} tokens"
-            self._box(
-                "interleaved",
-                segment.start_sample,
-                segment.end_sample,
-                marker,
-                css=f"span {segment.modality}",
-                title=title,
-            )
+            title = f"{segment.marker} {' '.join(segment.pieces)} ({segment.num_tokens} tokens)"
+            css = f"span {segment.modality}"
+            self._box("interleaved", segment.start_sample, segment.end_sample, segment.marker, css=css, title=title)
 
     def _wave(self, waveform: Waveform) -> None:
         top, height = self.tops["wave"], _HEIGHTS["wave"]

@@ -18,6 +18,9 @@ from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
 from transforms.align.protocol import LOG_LIKELIHOOD, Alignment
 
+Energies = npt.NDArray[np.float64]  # (T,), one a 10 ms frame
+Mask = npt.NDArray[np.bool_]  # (T,)
+
 _FRAME_SAMPLES = 160
 _SQUEEZED_SAMPLES = 640
 _SPEECH_MARGIN_SAMPLES = 800
@@ -109,16 +112,16 @@ def measure(alignment: Alignment, waveform: Waveform, config: GateConfig) -> dic
     }
 
 
-def frame_energy(waveform: Waveform) -> npt.NDArray[np.float64]:
+def frame_energy(waveform: Waveform) -> Energies:
     """Mean square of each whole or partial 10 ms frame; shape ``(ceil(num_samples / 160),)``."""
     frames = -(-len(waveform) // _FRAME_SAMPLES)
     padded = np.zeros(frames * _FRAME_SAMPLES)
     padded[: len(waveform)] = waveform
-    energy: npt.NDArray[np.float64] = np.square(padded.reshape(frames, _FRAME_SAMPLES)).mean(axis=1)
+    energy: Energies = np.square(padded.reshape(frames, _FRAME_SAMPLES)).mean(axis=1)
     return energy
 
 
-def _coverage(aligned: Sequence[AlignedWord], energy_T: npt.NDArray[np.float64], loud_T: npt.NDArray[np.bool_]) -> float:
+def _coverage(aligned: Sequence[AlignedWord], energy_T: npt.NDArray[np.float64], loud_T: Mask) -> float:
     inside_T = np.zeros(len(energy_T), dtype=bool)
     for word in aligned:
         start = max(0, word.start_sample - _SPEECH_MARGIN_SAMPLES) // _FRAME_SAMPLES
@@ -129,7 +132,7 @@ def _coverage(aligned: Sequence[AlignedWord], energy_T: npt.NDArray[np.float64],
     return float((weight_T * inside_T).sum()) / total if total > 0 else 0.0
 
 
-def _voiced_ratio(aligned: Sequence[AlignedWord], loud_T: npt.NDArray[np.bool_]) -> float:
+def _voiced_ratio(aligned: Sequence[AlignedWord], loud_T: Mask) -> float:
     heard = 0
     for word in aligned:
         frames = loud_T[word.start_sample // _FRAME_SAMPLES : -(-word.end_sample // _FRAME_SAMPLES)]

@@ -1,9 +1,9 @@
 """Forced alignment with PocketSphinx and the US English model that its wheel carries.
 
 The words are decoded against a grammar of themselves, silence allowed between any two, with ever wider beams
-until every word is found. Of the settings, ``lw=1, wip=1, silprob=0.2`` and batch CMN are what decide the
-quality on ``timit-dev``; batch CMN also means that no utterance leaves a trace in the next one.
-``benchmarks/alignment.py`` measures all of it.
+until every word is found. ``lw=1, wip=1, silprob=0.2`` are what decides the quality on ``timit-dev``
+(``benchmarks/alignment.py`` measures it). The model's own settings take the cepstral mean over the whole utterance
+and track a noise floor; the floor is reset for each utterance, so that none leaves a trace in the next.
 """
 
 import importlib.util
@@ -20,8 +20,8 @@ from pydantic import Field
 
 from schemas.errors import RecordError, UserError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
-from transforms.align.protocol import LOG_LIKELIHOOD, Alignment
 from transforms.align.pronunciation import G2P_SHA256, GraphemeToPhoneme, Pronouncer, read_dictionary
+from transforms.align.protocol import LOG_LIKELIHOOD, Alignment
 from transforms.assets import BUNDLED, resolve_asset
 from transforms.backend import BackendConfig, digest_file, digest_json
 
@@ -136,6 +136,7 @@ class PocketsphinxAligner:
             raise RecordError("alignment_failed", f"{len(texts)} words cannot be said in {len(waveform)} samples")
         for decoder in self._decoders:
             decoder.set_align_text(" ".join(texts))
+            decoder.start_stream()  # forgets the last utterance's noise floor, which start_utt alone carries over
             decoder.start_utt()
             decoder.process_raw(pcm, full_utt=True)
             decoder.end_utt()
@@ -195,7 +196,6 @@ def _new_decoder(config: PocketsphinxConfig, beam: float) -> Any:
         lw=config.language_weight,
         wip=config.word_insertion_penalty,
         silprob=config.silence_probability,
-        cmn="batch",
         loglevel="FATAL",
     )
 

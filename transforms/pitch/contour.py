@@ -29,20 +29,21 @@ class F0Contour:
         return float(np.log(self.f0_hz[self.voiced]).mean()) if self.voiced.any() else float(np.log(CENTRE_HZ))
 
 
-def to_200_hz(f0_hz: Floats, *, frames: int) -> F0Contour:
-    """A contour at 100 Hz, its frame ``k`` centred on sample ``160 k + 80``, brought to 200 Hz.
+def to_200_hz(f0_hz: Floats) -> F0Contour:
+    """A contour at 100 Hz, shape ``(n + 1,)``, brought to 200 Hz, ``2 n`` frames.
 
-    ln F0 is interpolated between two voiced neighbours; a frame is voiced if the 100 Hz frame it lies in is.
+    Value ``k`` is F0 at sample ``160 k``; frame ``i`` asks for it at its middle, sample ``80 i + 40``. ln F0 is
+    interpolated between two voiced values; a frame is voiced if the nearer value is.
     Values outside 50-1100 Hz count as unvoiced.
     """
-    voiced_100 = (f0_hz >= F0_MIN_HZ) & (f0_hz <= F0_MAX_HZ)
-    at = np.arange(frames)
-    own = at // 2
-    other = np.clip(own + np.where(at % 2 == 0, -1, 1), 0, len(f0_hz) - 1)
-    other = np.where(voiced_100[other], other, own)
-    log_f0 = np.log(np.where(voiced_100, f0_hz, 1.0))
-    voiced = voiced_100[own]
-    f0 = np.where(voiced, np.exp(0.75 * log_f0[own] + 0.25 * log_f0[other]), 0.0)
+    known = (f0_hz >= F0_MIN_HZ) & (f0_hz <= F0_MAX_HZ)
+    at = np.arange(2 * (len(f0_hz) - 1))
+    near = (at + 1) // 2
+    far = np.where(at % 2 == 0, near + 1, near - 1)
+    far = np.where(known[far], far, near)
+    log_f0 = np.log(np.where(known, f0_hz, 1.0))
+    voiced = known[near]
+    f0 = np.where(voiced, np.exp(0.75 * log_f0[near] + 0.25 * log_f0[far]), 0.0)
     return F0Contour(f0.astype(np.float32), voiced)
 
 

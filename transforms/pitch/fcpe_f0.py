@@ -35,9 +35,10 @@ class FcpeF0:
         frames = codes * CODE_SAMPLES // _FRAME_SAMPLES
         samples = torch.from_numpy(waveform).to(self._device)
         samples = functional.pad(samples, (0, codes * CODE_SAMPLES - len(waveform)))
-        f0 = np.zeros(frames, dtype=np.float32)
+        f0 = np.zeros(frames + 1, dtype=np.float32)
         for window in windows(frames, size=_WINDOW_FRAMES, overlap=_OVERLAP_FRAMES):
             cut = samples[window.start * _FRAME_SAMPLES : window.end * _FRAME_SAMPLES]
-            out = self._model(cut[None, :, None], SAMPLE_RATE_HZ, "local_argmax", self._threshold)[0, :, 0].cpu().numpy()
-            f0[window.keep_start : window.keep_end] = out[window.keep_start - window.start : window.keep_end - window.start]
-        return to_200_hz(f0, frames=2 * frames)
+            out = self._model(cut[None, :, None], SAMPLE_RATE_HZ, "local_argmax", self._threshold)
+            kept = out[0, window.keep_start - window.start : window.keep_end - window.start + 1, 0]
+            f0[window.keep_start : window.keep_end + 1] = kept.cpu().numpy()
+        return to_200_hz(f0)

@@ -222,7 +222,8 @@ LANGUAGE = Language(
     code="en",
     rules=(
         _rule(
-            _NOT_IN_WORD + r"(?P<scheme>https?://)?(?P<rest>(?:www\.|(?<=://)|[\w.-]+@)[\w-]+(?:\.[\w-]+)*(?:/[\w./-]*\w)?"
+            _NOT_IN_WORD
+            + r"(?P<scheme>https?://)?(?P<rest>(?:www\.|(?<=://)|[\w.-]+@)[\w-]+(?:\.[\w-]+)*(?:/[\w./-]*\w)?"
             r"|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|uk|info)\b(?:/[\w./-]*\w)?)",
             _address,
             re.I | re.A,
@@ -251,6 +252,6 @@ LANGUAGE = Language(
         _rule(r"#", _number_sign),
         _rule("|".join(map(re.escape, SYMBOLS)), _symbol),
         _rule(_NOT_IN_WORD + r"'(?:" + "|".join(LEADING_APOSTROPHE) + r")\b", lambda m: [(m.group().lower(),)], re.I),
-        _rule(r"([A-Za-z]+)('?s)?(?![^\W_])(?!'[^\W\d_])", _acronym),
+        _rule(r"([A-Za-z]+?)('?s)?(?![^\W\d_])(?!'[^\W\d_])", _acronym),
     ),
 )

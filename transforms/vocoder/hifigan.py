@@ -43,9 +43,9 @@ class Architecture(BaseModel):
     kernels: tuple[int, ...] = (3, 7, 11)
     dilations: tuple[int, ...] = (1, 3, 5)
     width: int = Field(default=256, description="of the acoustic half at the unit rate")
-    fine_width: int = Field(default=192, description="of the acoustic half at 100 Hz")
+    fine_width: int = Field(default=128, description="of the acoustic half at 100 Hz")
     blocks: int = 4
-    fine_blocks: int = 4
+    fine_blocks: int = 3
     code_width: int = Field(default=64, description="of pitch, style and speaker embeddings")
     duration_width: int = 128
     dropout: float = 0.2

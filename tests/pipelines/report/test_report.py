@@ -68,7 +68,7 @@ def full_report(text="That agent"):
         np.array([10, 1, 2, 11, 21, 17, 12], np.int32),
         (Segment("text", 0, 3, 0, 1, 0, 6000), Segment("speech", 3, 7, 1, 2, 6000, len(SPEECH))),
     )
-    segments = readable_segments(sequence, LAYOUT, lambda token: f"\N{LOWER ONE EIGHTH BLOCK}w{token}")
+    segments = readable_segments(sequence, LAYOUT, lambda ids: " ".join(f"w{token}" for token in ids))
     f0_hz = np.array([0, 110, 120, 0, 200], np.float32)
     return ReportData(
         title=text,
@@ -157,12 +157,14 @@ def test_the_players_hold_the_audio():
 
 def test_readable_segments_name_every_token():
     sequence = TokenSequence(
-        "u", np.arange(24, dtype=np.int32), (Segment("text", 0, 11, 0, 1, 0, 5), Segment("speech", 11, 24, 1, 2, 5, 9))
+        "u",
+        np.array([10, *range(1, 11), *range(11, 24)], np.int32),
+        (Segment("text", 0, 11, 0, 1, 0, 5), Segment("speech", 11, 24, 1, 2, 5, 9)),
     )
     text, speech = readable_segments(sequence, LAYOUT, str)
-    assert text.tokens == (*map(str, range(10)), "[TEXT]")
-    assert speech.tokens[:2] == ("[SPEECH]", "[Hu0]")
-    assert speech.tokens[-1] == "[St2]"
+    assert (text.marker, text.pieces, text.num_tokens) == ("[TEXT]", (str(list(range(1, 11))),), 11)
+    assert (speech.marker, speech.num_tokens) == ("[SPEECH]", 13)
+    assert speech.pieces == tuple(LAYOUT.added_tokens()[2:])
     assert (speech.start_sample, speech.end_sample) == (5, 9)
 
 

@@ -108,6 +108,7 @@ def test_a_thread_that_gets_no_signals_can_train(toy_run, tmp_path):
 
 
 def trainer_for(toy_run, folder, **changes) -> Trainer:
+    folder.mkdir(exist_ok=True)
     config = config_for(toy_run, folder, **changes)
     return Trainer(config, open_corpus(config.corpus, kinds=None, marker_style="plait"), folder)
 

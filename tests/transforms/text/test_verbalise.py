@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,11 +9,14 @@ from schemas.errors import RecordError
 from transforms.text.verbalise import LANGUAGES, slots, speak, verbalise
 
 TEXT_PIECES = st.sampled_from(
-    "dial 500 1234 0 007 28.8 $5.50 £1 30% 10:05 p.m. 3/4 1990s 21st 555-1234 U.S. Mr. Dr. IAX2 H.323 PBX's www.a.org "
-    "x@y.com don't café naïve -5 5-10 # * & / 12/25/2020 99/99/2020 25:61 1,234,567 12345678901234567890 ²  … ' '' ٣ İ ß "
+    "dial 500 1234 0 007 28.8 $5.50 £1 30% 10:05 p.m. 3/4 1990s 21st 555-1234 U.S. Mr. Dr. IAX2 H.323 PBX's "
+    "www.a.org x@y.com don't café naïve -5 5-10 # * & / 12/25/2020 99/99/2020 25:61 1,234,567 12345678901234567890 "
+    "²  … ' '' ٣ İ ß "
     "e\u0301t\u00e9 日本 $ . , \n".split(" ")
 )
-TEXTS = st.one_of(st.text(max_size=60), st.lists(TEXT_PIECES, max_size=12).map(" ".join), st.lists(TEXT_PIECES).map("".join))
+TEXTS = st.one_of(
+    st.text(max_size=60), st.lists(TEXT_PIECES, max_size=12).map(" ".join), st.lists(TEXT_PIECES).map("".join)
+)
 
 
 def said(text: str) -> str:
@@ -24,7 +28,7 @@ def test_ranges_are_ordered_inside_the_text_and_equal_or_disjoint(text):
     words = verbalise(text, "en")
     for word in words:
         assert 0 <= word.char_start < word.char_end <= len(text)
-    for left, right in zip(words, words[1:], strict=False):
+    for left, right in pairwise(words):
         same = (left.char_start, left.char_end) == (right.char_start, right.char_end)
         assert same or left.char_end <= right.char_start
 

@@ -1,0 +1,65 @@
+"""Fits a style codebook: k-means on the z-scored statistics of seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.fit.kmeans import fit_codebook, sample_frames, standardisation
+from pipelines.fit.report import FitData, Recordings, write_card
+from transforms.style.features import style_features
+from transforms.style.prosody import ProsodyStyleConfig
+
+
+class StyleFitConfig(BaseModel):
+    """Settings of ``plait fit style``.
+
+    Args:
+        max_frames: Seconds the clusters are fitted on, drawn uniformly.
+        iterations: At most; it stops when the error no longer falls.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clusters: int = Field(default=100, ge=2)
+    max_frames: int = Field(default=200_000, ge=2)
+    iterations: int = Field(default=60, ge=1)
+
+
+def fit_style(
+    recordings: Recordings, config: StyleFitConfig, *, seed: int, output: Path, say: Callable[[str], None]
+) -> dict[str, float]:
+    """Write ``style.npz``, ``card.md`` and ``card.json`` into ``output``.
+
+    Raises:
+        UserError: No audio, or fewer seconds than clusters.
+    """
+    data = FitData()
+    rng = np.random.default_rng(seed)
+    seconds = sample_frames(
+        (style_features(utterance.waveform) for utterance in data.watch(recordings())),
+        max_frames=config.max_frames,
+        rng=rng,
+    )
+    codebook, figures = fit_codebook(
+        seconds,
+        space=standardisation,
+        clusters=config.clusters,
+        iterations=config.iterations,
+        rng=rng,
+        say=say,
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "style.npz"
+    codebook.save(path)
+    write_card(
+        output,
+        title=f"Style codebook, {config.clusters} codes",
+        data=data,
+        settings=config.model_dump(mode="json"),
+        seed=seed,
+        figures=figures,
+        fingerprint=ProsodyStyleConfig(codebook=str(path)).fingerprint,
+    )
+    return figures

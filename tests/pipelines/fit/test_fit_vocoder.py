@@ -1,0 +1,142 @@
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
+from pipelines.fit.vocoder_acoustic import deduplicate, drop_streams
+from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings
+from pipelines.fit.vocoder_losses import Judges
+from pipelines.fit.vocoder_wave import WaveTrainer, true_mel
+from schemas.errors import UserError
+from schemas.records import SourceRow, Stream, Utterance
+from transforms.units.whisper import WhisperUnitsConfig
+from transforms.vocoder._acoustic import AcousticModel, AcousticShape
+from transforms.vocoder._generator import Generator
+from transforms.vocoder.hifigan import HifiganConfig
+
+AUDIO = Path(__file__).parents[3] / "examples" / "asterisk-en" / "audio"
+PROMPTS = ("activated", "added", "agent-alreadyon", "agent-incorrect", "agent-loggedoff")
+SMALL = {
+    "units": {"kind": "whisper"},
+    "pitch": None,
+    "style": None,
+    "architecture": {
+        "channels": [16, 12, 8],
+        "kernels": [3],
+        "dilations": [1, 3],
+        "width": 16,
+        "fine_width": 12,
+        "blocks": 1,
+        "fine_blocks": 1,
+        "code_width": 8,
+        "duration_width": 8,
+    },
+    "wave_steps": 2,
+    "adversarial_from": 1,
+    "wave_batch": 2,
+    "wave_crop_frames": 32,
+    "acoustic_steps": 2,
+    "acoustic_batch": 2,
+    "acoustic_crop_units": 16,
+    "duration_steps": 2,
+    "refine_steps": 1,
+    "period_judge_channels": [4, 4],
+    "spectrogram_judge_channels": 2,
+}
+
+
+def utterances() -> Iterator[Utterance]:
+    for number, name in enumerate(PROMPTS):
+        path = AUDIO / f"{name}.flac"
+        waveform = sf.read(path, dtype="float32")[0]
+        row = SourceRow(name, str(path), name, speaker="ann" if number % 2 else "bob", licence="CC-BY-SA-3.0")
+        yield Utterance(row, waveform, hashlib.sha256(waveform.tobytes()).hexdigest())
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[FittingRecording]:
+    return read_recordings(utterances, cache=tmp_path_factory.mktemp("f0") / "f0.npz", say=print)
+
+
+def small_trainer() -> WaveTrainer:
+    torch.manual_seed(0)
+    generator = Generator((32, 24, 16), (3, 5), (1, 3))
+    return WaveTrainer(generator, Judges((4, 8), 4), learning_rate=2e-3, bf16=False, seed=0, phase=1)
+
+
+def train(trainer: WaveTrainer, recordings: list[FittingRecording], steps: int, *, adversarial: bool) -> list[float]:
+    sampler = CropSampler(recordings, frames=48, weights={})
+    return [
+        trainer.train_step(sampler, true_mel, batch=2, adversarial=adversarial, rate=1.0)["mel"] for _ in range(steps)
+    ]
+
+
+def test_loss_falls_on_real_prompts(recordings: list[FittingRecording]) -> None:
+    losses = train(small_trainer(), recordings, 30, adversarial=False)
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
+
+
+def test_a_restored_trainer_takes_the_same_steps(recordings: list[FittingRecording]) -> None:
+    whole = small_trainer()
+    train(whole, recordings, 4, adversarial=True)
+    half = small_trainer()
+    train(half, recordings, 2, adversarial=True)
+    resumed = small_trainer()
+    resumed.restore(half.parts())
+    train(resumed, recordings, 2, adversarial=True)
+    for name, value in whole.generator.state_dict().items():
+        torch.testing.assert_close(resumed.generator.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_fitted_folder_is_loaded_and_speaks_its_tokens_only(tmp_path: Path) -> None:
+    config = VocoderFitConfig.model_validate({**SMALL, "default_speaker": "ann"})
+    said: list[str] = []
+    figures = fit_vocoder(
+        utterances, config, seed=1, output=tmp_path / "voice", say=said.append, work=tmp_path / "work"
+    )
+    assert all(np.isfinite(value) for value in figures.values())
+    vocoder = HifiganConfig(path=str(tmp_path / "voice")).load()
+    assert vocoder.speakers == ("ann", "bob")
+    encoder = WhisperUnitsConfig()
+    assert vocoder.stream_fingerprints == {"units": encoder.fingerprint}
+    stream = Stream("units", 640, encoder.codebook_size, np.arange(50, dtype=np.int32), encoder.fingerprint)
+    assert len(vocoder.synthesise([stream], speaker="bob")) == 50 * 640
+    with pytest.raises(UserError, match=f"other.*{encoder.fingerprint}"):
+        vocoder.synthesise([Stream("units", 640, 500, stream.ids, "other")])
+    assert "CC-BY-SA-3.0" in (tmp_path / "voice" / "card.md").read_text()
+    again = fit_vocoder(utterances, config, seed=1, output=tmp_path / "again", say=print, work=tmp_path / "work")
+    assert again == figures
+    assert (tmp_path / "again" / "vocoder.safetensors").read_bytes() == (
+        tmp_path / "voice" / "vocoder.safetensors"
+    ).read_bytes()
+
+
+def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
+    config = VocoderFitConfig.model_validate({**SMALL, "default_speaker": "carl"})
+    with pytest.raises(UserError, match=r"carl.*ann, bob"):
+        fit_vocoder(utterances, config, seed=1, output=tmp_path, say=print)
+    with pytest.raises(UserError, match="two recordings"):
+        fit_vocoder(lambda: iter(list(utterances())[:1]), config, seed=1, output=tmp_path, say=print)
+
+
+def test_streams_are_dropped_together_and_alone() -> None:
+    shape = AcousticShape(20, 8, 5, 1, 640, 8, 8, 1, 1, 4, 0.0)
+    codes = np.ones((4000, 3, 10), np.int64)
+    dropped = drop_streams(codes, AcousticModel(shape), np.random.default_rng(0))
+    pitch, style = (dropped[:, 1] == 8).all(1), (dropped[:, 2] == 5).all(1)
+    assert abs((pitch & style).mean() - 0.3) < 0.03
+    assert abs((pitch & ~style).mean() - 0.1) < 0.03
+    assert abs((style & ~pitch).mean() - 0.1) < 0.03
+    assert abs((dropped[:, 0] == 20).mean() - 0.05) < 0.01
+    assert (codes == 1).all()
+
+
+def test_runs_and_their_lengths() -> None:
+    ids, frames = deduplicate(np.array([3, 3, 3, 1, 3, 3]))
+    assert ids.tolist() == [3, 1, 3]
+    assert frames.tolist() == [3, 1, 2]

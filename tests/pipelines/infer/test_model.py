@@ -1,0 +1,243 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.infer.model import SpeechTextModel
+from pipelines.infer.parts import Speech, Text, grammar_for
+from pipelines.infer.sampling import draw, log_likelihoods
+from pipelines.train.config import TrainConfig
+from pipelines.train.loop import train
+from schemas.errors import UserError
+from schemas.records import SAMPLE_RATE_HZ
+from tests.toy_corpus import INFOS, toy_utterance, units_of, write_toy_run
+from transforms.streams import ceil_div
+
+FINGERPRINTS = {info.kind: info.fingerprint for info in INFOS}
+
+
+class FakeVocoder:
+    """Two frames a unit and a constant sound; the trained one's weights speak other codebooks."""
+
+    stream_fingerprints = FINGERPRINTS
+
+    def durations(self, units):
+        return np.full(len(units), 2, np.int32)
+
+    def synthesise(self, streams, *, speaker=None):
+        assert {stream.kind: stream.fingerprint for stream in streams}.items() <= FINGERPRINTS.items()
+        return np.full(len(streams[0].ids) * streams[0].hop_samples, 0.1, np.float32)
+
+
+class FakeEncoderConfig:
+    """Every frame has one code; stands for an encoder of the toy corpus, which has no audio."""
+
+    def __init__(self, info):
+        self.stream_kind, self.hop_samples = info.kind, info.hop_samples
+        self.codebook_size, self.fingerprint = info.codebook_size, info.fingerprint
+
+    def load(self):
+        return self
+
+    def encode(self, waveforms):
+        return [np.full(ceil_div(len(waveform), self.hop_samples), 1, np.int32) for waveform in waveforms]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model that was trained for seconds on pairs: it has learned what the words sound like."""
+    run, output = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("model")
+    write_toy_run(run, utterances=60)
+    config = {
+        "output": str(output),
+        "corpus": str(run),
+        "model": {"kind": "llama", "hidden_size": 48, "intermediate_size": 96, "layers": 2, "heads": 2, "kv_heads": 2},
+        "data": {
+            "context": 128,
+            "sequences": 4,
+            "mixture": {"text": 0.0, "speech": 0.0, "interleaved": 0.5, "pairs": 1.0},
+            "interleave": {"text_words": [1, 2], "speech_words": [1, 2]},
+            "streams": ["units"],
+        },
+        "optimizer": {"learning_rate": 0.01, "schedule": "cosine", "warmup_steps": 10, "weight_decay": 0.0},
+        "steps": 220,
+        "device": "cpu",
+        "threads": 1,
+    }
+    train(TrainConfig.model_validate(config))
+    return output
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return SpeechTextModel.load(folder, vocoder=FakeVocoder(), device="cpu")
+
+
+def units_in(part: Speech, model: SpeechTextModel) -> list[int]:
+    codes = [model.layout.decode_id(token) for token in part.tokens]
+    return [code for kind, code in codes if kind == "units"]
+
+
+def test_it_says_the_words_of_its_prompt(model):
+    (parts,) = model.generate([[Text("green stops now")]], output="speech", temperature=0)
+    assert len(parts) == 1
+    expected = [unit for word in ("green", "stops", "now") for unit in units_of(word)]
+    assert units_in(parts[0], model)[: len(expected)] == expected
+    assert parts[0].streams[0].fingerprint == "toy-units"
+    assert len(parts[0].audio) == len(parts[0].tokens) * 2 * 640
+
+
+def test_it_writes_the_words_that_it_hears(model):
+    heard = toy_utterance(1000, max_words=3)
+    (parts,) = model.generate([[Speech(streams=heard.streams)]], output="text", temperature=0)
+    assert isinstance(parts[0], Text)
+    assert parts[0].text.startswith(heard.text)
+
+
+PROMPTS = [
+    [Text("red")],
+    [Text("green goes left"), Speech(streams=toy_utterance(7).streams), Text("now")],
+    [Speech(streams=toy_utterance(3).streams)],
+]
+
+
+@pytest.mark.parametrize("output", ["text", "speech", "any"])
+def test_nothing_but_the_output_modality_is_ever_drawn(model, output):
+    prompts = [prompt for prompt in PROMPTS for _ in range(4)]
+    # At this temperature every token that may be drawn will be.
+    answers = model.generate(prompts, output=output, temperature=50.0, top_p=1.0, max_new_tokens=40, seed=1)
+    assert sum(len(parts) for parts in answers) >= len(prompts) // 2
+    for parts in answers:
+        for part in parts:
+            if output != "any":
+                assert isinstance(part, Text if output == "text" else Speech)
+            if isinstance(part, Speech):
+                assert all(model.layout.decode_id(token) for token in part.tokens)
+            else:
+                assert "[Hu" not in part.text
+
+
+@pytest.mark.parametrize("output", ["text", "speech", "any"])
+def test_the_grammar_leaves_out_padding_and_bos_and_switches_by_markers_only(model, output):
+    layout, text = model.layout, model.tokenizer
+    grammar = grammar_for(output, last="text", layout=layout, rows=layout.padded_size, tokenizer=text)
+    switch = output == "any"
+    assert grammar.allowed["text"].sum() == layout.text_size - 1 + switch
+    assert grammar.allowed["speech"].sum() == layout.units_size + 1 + switch
+    assert grammar.allowed["text"][layout.speech_marker] == grammar.allowed["speech"][layout.text_marker] == switch
+    for allowed in grammar.allowed.values():
+        assert allowed[text.eos_id]
+        assert not allowed[text.bos_id]
+        assert not allowed[layout.used_size :].any()
+    assert grammar.first == ("text" if output == "any" else output)
+
+
+def tokens_of(parts) -> list[object]:
+    return [part.text if isinstance(part, Text) else part.tokens for part in parts]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_prompt_is_answered_alike_whatever_its_batch_mates(model, temperature):
+    def ask(prompts):
+        answers = model.generate(prompts, output="speech", temperature=temperature, seed=5, max_new_tokens=30)
+        return [tokens_of(parts) for parts in answers]
+
+    together = ask(PROMPTS)
+    assert together[0] == ask(PROMPTS[:1])[0]
+    assert together[:2] == ask([PROMPTS[0], PROMPTS[1]])
+    assert together == ask(PROMPTS)
+
+
+def test_the_seed_decides(model):
+    def ask(seed):
+        (parts,) = model.generate([[Text("red")]], output="any", temperature=3.0, seed=seed)
+        return tokens_of(parts)
+
+    assert ask(1) == ask(1)
+    assert len({str(ask(seed)) for seed in range(4)}) > 1
+
+
+def test_any_lets_the_model_switch(model):
+    answers = model.generate([[Text("red goes")]] * 8, output="any", temperature=1.0, top_p=1.0, seed=2)
+    kinds = {type(part) for parts in answers for part in parts}
+    assert Speech in kinds
+
+
+def test_scores_are_log_likelihoods_and_prefer_what_was_said(model):
+    said, other = toy_utterance(4, max_words=3), toy_utterance(5, max_words=3)
+    candidates = [[Speech(streams=said.streams)], [Speech(streams=other.streams)], [Text("red")]]
+    scores = model.score([Text(said.text)], candidates)
+    assert scores[0].per_token > scores[1].per_token
+    layout, text = model.layout, model.tokenizer
+    prompt = [text.bos_id, layout.text_marker, *text.encode(said.text)]
+    red = text.encode("red")
+    (alone,) = log_likelihoods(model.model, [[*prompt, *red]], starts=[len(prompt)])
+    assert scores[2].tokens == len(red)
+    assert scores[2].log_likelihood == pytest.approx(alone.sum(), abs=1e-4)
+    assert scores[1].log_likelihood == pytest.approx(model.score([Text(said.text)], candidates[1:2])[0].log_likelihood)
+    with pytest.raises(UserError, match="no token"):
+        model.score([Text("red")], [[Text("")]])
+
+
+def test_other_codebooks_are_refused_by_both_names(folder, model):
+    vocoder = FakeVocoder()
+    vocoder.stream_fingerprints = {"units": "someone-elses"}
+    with pytest.raises(UserError, match=r"vocoder.*someone-elses.*toy-units"):
+        SpeechTextModel.load(folder, vocoder=vocoder, device="cpu")
+    with pytest.raises(UserError, match=r"encoder.*other.*toy-units"):
+        SpeechTextModel.load(folder, encoders=[FakeEncoderConfig(replace(INFOS[0], fingerprint="other"))], device="cpu")
+    strange = tuple(replace(stream, fingerprint="strange") for stream in toy_utterance(1).streams)
+    with pytest.raises(UserError, match=r"prompt.*strange"):
+        model.generate([[Speech(streams=strange)]], output="text")
+
+
+def test_audio_goes_through_the_encoders_of_the_corpus(folder, model, tmp_path):
+    waveform = np.sin(np.arange(SAMPLE_RATE_HZ) / 20).astype(np.float32) * 0.3
+    sf.write(tmp_path / "a.wav", waveform, SAMPLE_RATE_HZ)
+    listening = SpeechTextModel.load(folder, encoders=[FakeEncoderConfig(INFOS[0])], device="cpu")
+    (streams,) = (listening.encode_audio(Speech(tmp_path / "a.wav")),)
+    assert len(streams[0].ids) == 25
+    answers = listening.generate([[Speech(waveform)], [Speech(tmp_path / "a.wav")]], output="text", temperature=0)
+    assert tokens_of(answers[0]) == tokens_of(answers[1])
+    with pytest.raises(UserError, match="units encoder"):
+        model.generate([[Speech(waveform)]], output="text")
+    with pytest.raises(UserError, match="cannot read"):
+        listening.generate([[Speech(tmp_path / "none.wav")]], output="text")
+
+
+def test_prompts_that_cannot_be_answered_are_said(model):
+    with pytest.raises(UserError, match="context"):
+        model.generate([[Text("red " * 200)]], output="text")
+    with pytest.raises(UserError, match="empty prompt"):
+        model.generate([[]], output="any")
+    assert model.generate([], output="text") == []
+    (parts,) = model.generate([[]], output="speech", max_new_tokens=5)
+    assert isinstance(parts[0], Speech)
+
+
+@given(
+    logits=st.lists(st.floats(-8, 8), min_size=2, max_size=30),
+    banned=st.sets(st.integers(0, 29)),
+    temperature=st.floats(0.1, 5),
+    top_p=st.floats(0.05, 1),
+    seed=st.integers(0, 99),
+)
+def test_a_draw_lies_in_the_smallest_nucleus(logits, banned, temperature, top_p, seed):
+    values = np.array(logits)
+    values[[i for i in banned if 0 < i < len(values)]] = -np.inf
+    token = draw(values, temperature=temperature, top_p=top_p, rng=np.random.default_rng(seed))
+    assert values[token] > -np.inf
+    chances = np.exp((values - values.max()) / temperature)
+    chances /= chances.sum()
+    likelier = chances[chances > chances[token] * (1 + 1e-9)].sum()
+    assert likelier < top_p + 1e-9
+    assert draw(values, temperature=0, top_p=top_p, rng=np.random.default_rng(seed)) == values.argmax()
+
+
+def test_draws_follow_the_distribution():
+    rng = np.random.default_rng(0)
+    draws = [draw(np.log([0.5, 0.3, 0.2]), temperature=1.0, top_p=1.0, rng=rng) for _ in range(3000)]
+    assert np.bincount(draws) / 3000 == pytest.approx([0.5, 0.3, 0.2], abs=0.04)

@@ -1,0 +1,133 @@
+"""The command line: one clear line, the right exit code, nothing half done."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from pipelines.files import make_folder
+from schemas.errors import UserError
+from tests.pipelines.conftest import JOB, write_table
+
+
+def plait(*args: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(args))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def job_file(tmp_path):
+    write_table(tmp_path / "corpus.tsv", ("hello-world",), {})
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB.format(output=tmp_path / "out", table=tmp_path / "corpus.tsv"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("ingset.path=x", "ingset: unknown key; did you mean ingest?"),
+        ("align.beam=3", "align.beam: unknown key; did you mean beams?"),
+        (
+            "units.kind=wisper",
+            "units.kind: no backend named 'wisper' (there are: whisper, hubert); did you mean whisper?",
+        ),
+        ("ingest.path=nowhere.tsv", "nowhere.tsv"),
+        ("units.codebook=nowhere.npz", "nowhere.npz"),
+        ("output=/proc/plait/out", "cannot write to /proc/plait/out"),
+        ("store.shards=0", "store.shards: input should be greater than or equal to 1"),
+        ("text.path=nowhere", "nowhere"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(job_file, override, message):
+    code, _, stderr = plait("run", str(job_file), "--set", override)
+    assert code == 2
+    assert message in stderr
+    assert stderr.startswith("plait: ")
+    assert stderr.count("\n") == 1
+
+
+def test_a_missing_job_file_is_one_line(tmp_path):
+    code, _, stderr = plait("run", str(tmp_path / "none.yaml"))
+    assert (code, stderr.count("\n")) == (2, 1)
+    assert "No such file" in stderr
+
+
+def test_debug_shows_the_traceback(job_file):
+    result = CliRunner().invoke(app, ["run", str(job_file), "--set", "outptu=x", "--debug"])
+    assert isinstance(result.exception, UserError)
+
+
+def test_a_folder_without_write_permission_is_the_users_mistake(tmp_path):
+    """In a child process that has given up its rights, since root may write anywhere."""
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o555)
+    for parent in (tmp_path, *list(tmp_path.parents)[:3]):
+        parent.chmod(parent.stat().st_mode | 0o055)
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.getuid() == 0:
+                os.setuid(65534)
+            make_folder(str(folder))
+            make_folder(str(folder / "out"))
+        except UserError as error:
+            os._exit(0 if "cannot write to" in str(error) else 3)
+        except BaseException:  # noqa: BLE001: the child must not return into the test runner
+            os._exit(4)
+        os._exit(5)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_verify_passes_and_names_the_shard_that_differs(small_corpus, tmp_path):
+    assert plait("verify", str(small_corpus / "out"))[0] == 0
+    shutil.copytree(small_corpus / "out", tmp_path / "out")
+    shard = tmp_path / "out/corpus/shard-00002.tar"
+    data = bytearray(shard.read_bytes())
+    data[700] ^= 0x10
+    shard.write_bytes(data)
+    code, stdout, stderr = plait("verify", str(tmp_path / "out"))
+    assert code == 1
+    assert "corpus/shard-00002.tar: the bytes differ" in stdout
+    assert stderr.count("\n") == 1
+
+
+def test_verify_of_no_run_is_the_users_mistake(tmp_path):
+    assert plait("verify", str(tmp_path))[0] == 2
+
+
+def test_inspect_prints_a_readable_stream(small_corpus):
+    found = ""
+    for shard in sorted((small_corpus / "out/interleaved/epoch-0").glob("*.tar")):
+        code, stdout, _ = plait("inspect", str(shard), "--limit", "20")
+        assert code == 0
+        found += stdout
+    assert "[TEXT]" in found
+    assert "[SPEECH]" in found
+    assert "[Hu" in found
+
+
+def test_inspect_of_one_key_prints_its_words(small_corpus):
+    outputs = [
+        plait("inspect", str(shard), "agent-alreadyon") for shard in sorted((small_corpus / "out/corpus").glob("*.tar"))
+    ]
+    codes = sorted(code for code, _, _ in outputs)
+    assert codes == [0, 2, 2]
+    (text,) = [stdout for code, stdout, _ in outputs if code == 0]
+    assert "already" in text
+    assert "[Hu" in text
+
+
+def test_importing_transforms_pulls_in_no_torch():
+    code = (
+        "import sys, transforms.registry as r;"
+        "[r.config_class(role, kind) for role in r.BACKENDS for kind in r.BACKENDS[role]];"
+        "import transforms.streams, transforms.interleave, transforms.audio;"
+        "sys.exit('torch' in sys.modules or 'ray' in sys.modules or 'apache_beam' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
