@@ -6,16 +6,24 @@ epoch equals the same epoch drawn at load time.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pipelines.files import join, write_text
+from pipelines.config import RunConfig
+from pipelines.engines.local import LocalEngine
+from pipelines.files import join, make_folder, remove_partials, write_text
+from pipelines.progress import meter
+from pipelines.run_folder import RunFolder
 from pipelines.store import MANIFEST, ShardSet, parse_utterance, read_samples, sequence_sample, shard_name, write_shard
+from pipelines.train.corpus import layout_of
 from schemas.manifest import TRAINING_SHARDS, Manifest, ShardEntry
+from schemas.records import StreamKind
 from schemas.vocabulary import VocabularyLayout
 from transforms.backend import digest_json
 from transforms.interleave import InterleaveConfig, encode_utterance
 from transforms.text.tokenizer import load_tokenizer
+
+BASE: tuple[StreamKind, ...] = ("units",)
+RECORDS_FOR_WORKERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class BakeJob:
     epoch: int
 
     def open(self) -> Callable[[int], ShardEntry]:
-        tokenizer = load_tokenizer(Path(self.tokenizer))
+        tokenizer = load_tokenizer(self.tokenizer)
 
         def work(shard: int) -> ShardEntry:
             samples = []
@@ -78,5 +86,26 @@ def training_manifest(job: BakeJob, entries: list[ShardEntry]) -> Manifest:
     )
 
 
-def write_manifest(folder: str, manifest: Manifest) -> None:
-    write_text(join(folder, MANIFEST), manifest.to_json())
+def bake(config: RunConfig, folder: RunFolder) -> None:
+    """Interleaved training shards of each epoch that the config asks for."""
+    store = ShardSet(folder.corpus)
+    kinds = BASE if config.interleave.streams == "base" else None
+    layout = layout_of(
+        store.manifest,
+        load_tokenizer(folder.tokenizer),
+        kinds=kinds,
+        marker_style=config.interleave.marker_style,
+    )
+    # a small corpus is baked sooner than workers start
+    engine = config.engine.build() if store.manifest.records > RECORDS_FOR_WORKERS else LocalEngine(workers=1)
+    for epoch in range(config.interleave.epochs):
+        target = folder.interleaved(epoch)
+        make_folder(target)
+        remove_partials(target)
+        job = BakeJob(folder.corpus, target, folder.tokenizer, layout, config.interleave, config.seed, epoch)
+        entries: list[ShardEntry] = []
+        with meter(f"bake {epoch}", total=store.manifest.records, unit="utterances") as show:
+            for entry in engine.run(job, [shard.shard for shard in store.manifest.shards]):
+                entries.append(entry)
+                show(sum(e.records for e in entries))
+        write_text(join(target, MANIFEST), training_manifest(job, entries).to_json())

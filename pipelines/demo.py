@@ -12,8 +12,9 @@ from pipelines.infer.command import load_model
 from pipelines.ingest import read_rows
 from pipelines.metrics import update_metrics
 from pipelines.reporting import report, utterances_with_audio
-from pipelines.run import RunFolder, encoder_configs
+from pipelines.run import encoder_configs
 from pipelines.run import run as run_corpus
+from pipelines.run_folder import RunFolder
 from pipelines.samples import SampleAnswer, write_samples
 from pipelines.train.job import load_training, run_training
 from schemas.errors import UserError

@@ -23,7 +23,7 @@ from pipelines.report import (
     readable_segments,
     write_report,
 )
-from pipelines.run import RunFolder
+from pipelines.run_folder import RunFolder
 from pipelines.samples import read_samples_index
 from pipelines.store import ShardSet, parse_sequence, parse_utterance, read_samples, read_waveform
 from pipelines.verify import read_dropped

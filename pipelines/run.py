@@ -10,59 +10,30 @@ import hashlib
 import io
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from pipelines.bake import BakeJob, training_manifest, write_manifest
+from pipelines.bake import bake
 from pipelines.config import RunConfig
 from pipelines.corpus import CorpusJob, ShardResult, finished
-from pipelines.files import join, local_path, make_folder, open_write, read_text, remove_partials, write_text
+from pipelines.files import join, local_path, make_folder, open_write, remove_partials, write_text
 from pipelines.ingest import read_rows as read_corpus
 from pipelines.metrics import update_metrics
 from pipelines.partition import digest_rows, part_count, partition, read_rows
 from pipelines.progress import meter
+from pipelines.run_folder import RunFolder
 from pipelines.stages import Align, Decode, Encode
-from pipelines.store import ShardSet
+from pipelines.store import MANIFEST, ShardSet
+from pipelines.text_tokenizer import check_tokenizer, prepare_tokenizer
 from pipelines.verify import read_dropped
 from schemas.arrow import dropped_to_table, write_parquet
 from schemas.errors import EngineError, UserError
 from schemas.manifest import TOKEN_STORE, Manifest, ShardCommit, StreamInfo
 from schemas.records import SAMPLE_RATE_HZ, DeadLetter
-from schemas.vocabulary import VocabularyLayout
 from transforms.encoder import SpeechEncoderConfig
-from transforms.text.tokenizer import fit_sentencepiece, load_tokenizer
 
 # Below this many failures a ratio says nothing: one bad file of ten is no sick run.
 FEWEST_FAILURES_TO_STOP = 10
-
-
-@dataclass(frozen=True, slots=True)
-class RunFolder:
-    """Where the parts of a run lie."""
-
-    output: str
-
-    @property
-    def corpus(self) -> str:
-        return join(self.output, "corpus")
-
-    @property
-    def dropped(self) -> str:
-        return join(self.output, "dropped.parquet")
-
-    @property
-    def tokenizer(self) -> str:
-        return join(self.output, "tokenizer")
-
-    @property
-    def rows(self) -> str:
-        return join(self.output, ".rows")
-
-    def interleaved(self, epoch: int) -> str:
-        return join(self.output, "interleaved", f"epoch-{epoch}")
 
 
 def run(config: RunConfig) -> dict[str, Any]:
@@ -72,6 +43,7 @@ def run(config: RunConfig) -> dict[str, Any]:
         UserError: The job or its surroundings are wrong.
         EngineError: Workers died, or too many records failed.
     """
+    check_tokenizer(config)
     folder = RunFolder(config.output)
     for path in (config.output, folder.corpus, join(folder.corpus, "commits")):
         make_folder(path)
@@ -79,7 +51,7 @@ def run(config: RunConfig) -> dict[str, Any]:
     write_text(join(config.output, "run.yaml"), config.to_yaml())
     began = time.perf_counter()
     manifest, seconds = build_store(config, folder)
-    seconds["tokenizer"] = _timed(lambda: fit_text(config, folder))
+    seconds["tokenizer"] = _timed(lambda: prepare_tokenizer(config, folder))
     seconds["bake"] = _timed(lambda: bake(config, folder))
     figures = corpus_figures(manifest, folder, config, seconds)
     figures["wall_seconds"] = round(time.perf_counter() - began, 2)
@@ -201,75 +173,8 @@ def _write_store_manifest(
         shards=tuple(commits[shard].entry for shard in sorted(commits)),
         details={"aligner": config.align.fingerprint, "seed": config.seed},  # type: ignore[attr-defined]
     )
-    write_manifest(folder.corpus, manifest)
+    write_text(join(folder.corpus, MANIFEST), manifest.to_json())
     return manifest
-
-
-def _texts(config: RunConfig, folder: RunFolder) -> Iterator[str]:
-    excluded: set[str] = set()
-    if config.text.exclude_ids:
-        excluded = set(read_text(config.text.exclude_ids).split())
-    texts = (u.text for u in ShardSet(folder.corpus).utterances() if u.utterance_id not in excluded)
-    return islice(texts, config.text.max_sentences)
-
-
-def fit_text(config: RunConfig, folder: RunFolder) -> None:
-    """The text tokenizer below the run's folder: the one that the config names, or one fitted on the corpus."""
-    target = local_path(folder.tokenizer)
-    if target is None:
-        raise UserError(f"output: {config.output} is remote; baking needs text.path of a tokenizer there")
-    if config.text.path is not None:
-        source = Path(config.text.path)
-        load_tokenizer(source)
-        make_folder(folder.tokenizer)
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source, target / "sentencepiece.model")
-        return
-    make_folder(folder.tokenizer)
-    fit_sentencepiece(_texts(config, folder), vocab_size=config.text.vocab_size, output=target)
-
-
-def layout_for(manifest: Manifest, tokenizer_path: str, config: RunConfig) -> VocabularyLayout:
-    """The vocabulary of the baked shards: text tokens of this tokenizer, speech tokens of these encoders."""
-    tokenizer = load_tokenizer(Path(tokenizer_path))
-    kinds = ("units",) if config.interleave.streams == "base" else ("units", "pitch", "style")
-    infos = {info.kind: info for info in manifest.streams if info.kind in kinds}
-    sizes = {kind: infos[kind].codebook_size if kind in infos else 0 for kind in ("units", "pitch", "style")}
-    return VocabularyLayout(
-        text_size=tokenizer.vocab_size,
-        units_size=sizes["units"],
-        pitch_size=sizes["pitch"],
-        style_size=sizes["style"],
-        text_fingerprint=tokenizer.fingerprint,
-        stream_fingerprints=tuple(f"{kind}={info.fingerprint}" for kind, info in infos.items()),
-        marker_style=config.interleave.marker_style,
-    )
-
-
-def bake(config: RunConfig, folder: RunFolder) -> None:
-    """Interleaved training shards of each epoch that the config asks for."""
-    store = ShardSet(folder.corpus)
-    layout = layout_for(store.manifest, folder.tokenizer, config)
-    engine = config.engine.build() if store.manifest.records > 10_000 else _in_process()
-    for epoch in range(config.interleave.epochs):
-        target = folder.interleaved(epoch)
-        make_folder(target)
-        remove_partials(target)
-        job = BakeJob(folder.corpus, target, folder.tokenizer, layout, config.interleave, config.seed, epoch)
-        entries = []
-        with meter(f"bake {epoch}", total=store.manifest.records, unit="utterances") as show:
-            for entry in engine.run(job, [shard.shard for shard in store.manifest.shards]):
-                entries.append(entry)
-                show(sum(e.records for e in entries))
-        write_manifest(target, training_manifest(job, entries))
-
-
-def _in_process() -> Any:
-    from pipelines.engines.local import LocalEngine
-
-    return LocalEngine(workers=1)
 
 
 def corpus_figures(

@@ -39,8 +39,8 @@ def verify(output: str) -> Iterator[str]:
             yield from _check_shard(folder, manifest, entry, ids)
         if manifest.format == TOKEN_STORE:
             yield from _check_accounts(folder, manifest, ids)
-        elif len(ids) != manifest.inputs:
-            yield f"{folder}: {len(ids)} sequences, but the token store had {manifest.inputs} utterances"
+        elif manifest.records != manifest.inputs:
+            yield f"{folder}: {manifest.records} sequences, but the token store had {manifest.inputs} utterances"
 
 
 def _check_shard(folder: str, manifest: Manifest, entry: ShardEntry, ids: set[str]) -> Iterator[str]:

@@ -46,8 +46,8 @@ def transcribe(waveforms: Sequence[Waveform]) -> list[str]:
 
 def normalise_english(text: str) -> str:
     """Lower case, no punctuation, numbers as digits, contractions spelled out: Whisper's own rules for scoring."""
-    normalised: str = EnglishTextNormalizer({})(text)
-    return normalised
+    words = EnglishTextNormalizer({})(text).split()
+    return " ".join(word for word in words if any(character.isalnum() for character in word))
 
 
 def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:

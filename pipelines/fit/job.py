@@ -3,7 +3,6 @@
 The job has `output`, `seed`, `limit`, `ingest` and `fit`, the options of what is fitted.
 """
 
-import heapq
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -34,10 +33,16 @@ class FitJob(BaseModel):
 
 
 def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> Recordings:
-    """The corpus of a fit: restartable, sorted by id, decoded as it is read; bad audio is left out and named."""
+    """The corpus of a fit, source by source and sorted by id, restartable, decoded as it is read.
+
+    Bad audio is left out and named; ``limit`` is of each source.
+    """
     sources = job.ingest if isinstance(job.ingest, list) else [job.ingest]
-    rows = [row for source in sources for row in read_rows(source) if isinstance(row, SourceRow)]
-    rows = heapq.nsmallest(job.limit, rows) if job.limit else sorted(rows)
+    rows = [
+        row
+        for source in sources
+        for row in sorted(row for row in read_rows(source) if isinstance(row, SourceRow))[: job.limit]
+    ]
     refused: set[str] = set()
 
     def recordings() -> Iterator[Utterance]:
@@ -73,22 +78,19 @@ def _fit(what: FitWhat, job: FitJob, where: str, output: Path, say: Callable[[st
     if what == "units":
         from pipelines.fit.units import UnitsFitConfig, fit_units
 
-        return fit_units(
-            recordings, validate(UnitsFitConfig, job.fit, where=where, section="fit"), seed=job.seed, output=output, say=say
-        )
+        units = validate(UnitsFitConfig, job.fit, where=where, section="fit")
+        return fit_units(recordings, units, seed=job.seed, output=output, say=say)
     if what == "pitch":
         from pipelines.fit.pitch import PitchFitConfig, fit_pitch
 
-        return fit_pitch(
-            recordings, validate(PitchFitConfig, job.fit, where=where, section="fit"), seed=job.seed, output=output, say=say
-        )
+        pitch = validate(PitchFitConfig, job.fit, where=where, section="fit")
+        return fit_pitch(recordings, pitch, seed=job.seed, output=output, say=say)
     if what == "style":
         from pipelines.fit.style import StyleFitConfig, fit_style
 
-        return fit_style(
-            recordings, validate(StyleFitConfig, job.fit, where=where, section="fit"), seed=job.seed, output=output, say=say
-        )
+        style = validate(StyleFitConfig, job.fit, where=where, section="fit")
+        return fit_style(recordings, style, seed=job.seed, output=output, say=say)
     from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
 
-    config = validate(VocoderFitConfig, job.fit, where=where, section="fit")
-    return fit_vocoder(recordings, config, seed=job.seed, output=output, say=say, work=output / "work")
+    voice = validate(VocoderFitConfig, job.fit, where=where, section="fit")
+    return fit_vocoder(recordings, voice, seed=job.seed, output=output, say=say, work=output / "work")

@@ -133,8 +133,7 @@ class _Fit:
             raise UserError("fit vocoder: at least two recordings are needed, one of them to validate")
         self._audio = [recording.audio_sha256 for recording in read]
         encoders = config.encoders()
-        say(f"encoding {len(read)} recordings: {', '.join(encoders)}")
-        self._recordings = add_codes(read, encoders)
+        self._recordings = add_codes(read, encoders, work=work, say=say)
         self._validation = self._recordings[::_KEPT_APART_EVERY]
         kept_apart = {recording.index for recording in self._validation}
         self._training = [recording for recording in self._recordings if recording.index not in kept_apart]

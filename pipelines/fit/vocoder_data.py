@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,7 @@ def read_recordings(
     Raises:
         UserError: There are no recordings.
     """
-    known = dict(np.load(cache, allow_pickle=False)) if cache is not None and cache.exists() else {}
+    known: dict[str, Floats] = _load_arrays(cache)
     estimator: F0Estimator | None = None
     found: list[FittingRecording] = []
     for utterance in recordings():
@@ -77,24 +78,48 @@ def read_recordings(
         )
     if not found:
         raise UserError("fit vocoder: the corpus has no recordings")
-    if cache is not None and estimator is not None:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(cache, **known)
+    if estimator is not None:
+        _save_arrays(cache, known)
     return found
 
 
 def add_codes(
-    recordings: list[FittingRecording], encoders: dict[StreamKind, SpeechEncoderConfig], *, batch: int = 16
+    recordings: list[FittingRecording],
+    encoders: dict[StreamKind, SpeechEncoderConfig],
+    *,
+    work: Path | None,
+    say: Callable[[str], None],
+    batch: int = 16,
 ) -> list[FittingRecording]:
-    """The same recordings with their codes; each encoder is loaded once."""
+    """The same recordings with their codes, which are kept in ``work`` by encoder and audio digest."""
     for kind, config in encoders.items():
-        encoder = config.load()
-        for start in range(0, len(recordings), batch):
-            group = recordings[start : start + batch]
+        cache = None if work is None else work / f"{kind}-{config.fingerprint}.npz"
+        known: dict[str, TokenIds] = _load_arrays(cache)
+        unknown = [recording for recording in recordings if recording.audio_sha256 not in known]
+        if unknown:
+            encoder = config.load()
+        for start in range(0, len(unknown), batch):
+            group = unknown[start : start + batch]
             encoded = encoder.encode([recording.waveform[: recording.num_samples] for recording in group])
-            for offset, (recording, ids) in enumerate(zip(group, encoded, strict=True)):
-                recordings[start + offset] = replace(recording, codes={**recording.codes, kind: ids})
+            known |= {recording.audio_sha256: ids for recording, ids in zip(group, encoded, strict=True)}
+            if start // batch % 20 == 0:
+                say(f"{kind}: encoded {start + len(group)} of {len(unknown)} recordings")
+        if unknown:
+            _save_arrays(cache, known)
+        recordings = [replace(r, codes={**r.codes, kind: known[r.audio_sha256]}) for r in recordings]
     return recordings
+
+
+def _load_arrays(path: Path | None) -> dict[str, npt.NDArray[Any]]:
+    return dict(np.load(path, allow_pickle=False)) if path is not None and path.exists() else {}
+
+
+def _save_arrays(path: Path | None, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, **arrays)  # type: ignore[arg-type]
+        partial.replace(path)
 
 
 class CropSampler:

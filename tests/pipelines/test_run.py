@@ -8,7 +8,8 @@ import pytest
 import webdataset
 
 from pipelines.metrics import read_metrics
-from pipelines.run import RunFolder, run
+from pipelines.run import run
+from pipelines.run_folder import RunFolder
 from pipelines.store import ShardSet
 from pipelines.verify import read_dropped, verify
 from schemas.errors import EngineError, UserError

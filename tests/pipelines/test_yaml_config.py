@@ -61,7 +61,7 @@ def test_the_first_mistake_in_one_line(data, line):
 
 
 def test_an_unknown_kind_names_the_kinds_there_are():
-    with pytest.raises(UserError, match="ingest.*'table', 'folder'"):
+    with pytest.raises(UserError, match=r"ingest.*'table', 'folder'"):
         validate(JobFile, {**GOOD, "ingest": {"kind": "tabel", "path": "p"}}, where="job.yaml")
 
 

@@ -30,8 +30,9 @@ class GateConfig(BaseModel):
     """Thresholds. An alignment that passes every test is accepted.
 
     Args:
-        min_log_likelihood: Nats a frame, mean over the utterance (where the aligner gives it).
-        min_word_score: The same for the worst run of three words.
+        min_log_likelihood: Nats a frame, mean over the utterance (where the aligner gives it); of n words,
+            0.5 / n more is forgiven, as the mean of a short utterance varies more.
+        min_word_score: The same for the worst run of three words, with nothing forgiven.
         max_words_per_s: Words divided by the time from the first word's start to the last one's end.
         max_word_s, max_s_per_letter: A word may last the shorter of ``max_word_s`` and 0.5 s + this a letter.
         max_squeezed_ratio: Share of words of 40 ms or less.
@@ -43,7 +44,7 @@ class GateConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_log_likelihood: float = -2.5
-    min_word_score: float = -5.0
+    min_word_score: float = -4.5
     max_words_per_s: float = 8.0
     max_word_s: float = 2.5
     max_s_per_letter: float = 0.25
@@ -72,7 +73,8 @@ def judge(
     _at_most("gate_zero_words", "share of words of 40 ms or less", scores["squeezed_ratio"], config.max_squeezed_ratio)
     _at_most("gate_word_rate", "words a second", scores["words_per_s"], config.max_words_per_s)
     if LOG_LIKELIHOOD in scores:
-        _at_least("gate_acoustic_score", "log-likelihood a frame", scores[LOG_LIKELIHOOD], config.min_log_likelihood)
+        floor = config.min_log_likelihood - 0.5 / len(aligned)
+        _at_least("gate_acoustic_score", "log-likelihood a frame", scores[LOG_LIKELIHOOD], floor)
         _at_least("gate_acoustic_score", "score of the worst words", scores["worst_words"], config.min_word_score)
     _at_least("gate_coverage", "share of the speech inside words", scores["coverage"], config.min_coverage)
     _at_least("gate_silent_words", "share of words that are heard", scores["voiced_ratio"], config.min_voiced_ratio)

@@ -37,9 +37,9 @@ class PocketsphinxConfig(BackendConfig):
     Args:
         beams: Tried in order until all words are found; 0 prunes nothing.
         g2p: Weights for words that the dictionary lacks (see ``transforms.align.pronunciation``).
-        onset_shift_samples, onset_after_pause_shift_samples, offset_shift_samples, offset_before_pause_shift_samples:
-            Scalars calibrated on ``timit-dev`` against hand labels: what is added to the decoder's word starts
-            (after another word, after a pause) and word ends (before another word, before a pause).
+        boundary_shift_samples, onset_after_pause_shift_samples, offset_before_pause_shift_samples:
+            Scalars calibrated on ``timit-dev`` against hand labels: what is added to the decoder's boundaries
+            between two words, to word starts after a pause and to word ends before one.
     """
 
     kind: Literal["pocketsphinx"] = "pocketsphinx"
@@ -47,9 +47,8 @@ class PocketsphinxConfig(BackendConfig):
     language_weight: float = 1.0
     word_insertion_penalty: float = 1.0
     silence_probability: float = 0.2
-    onset_shift_samples: int = 104
+    boundary_shift_samples: int = 96
     onset_after_pause_shift_samples: int = 496
-    offset_shift_samples: int = 80
     offset_before_pause_shift_samples: int = -368
     g2p: str = BUNDLED
 
@@ -157,8 +156,8 @@ class PocketsphinxAligner:
             before_pause = index + 1 == len(segments) or not segments[index + 1].text
             start = segment.start_frame * FRAME_SAMPLES
             end = segment.end_frame * FRAME_SAMPLES
-            start += config.onset_after_pause_shift_samples if after_pause else config.onset_shift_samples
-            end += config.offset_before_pause_shift_samples if before_pause else config.offset_shift_samples
+            start += config.onset_after_pause_shift_samples if after_pause else config.boundary_shift_samples
+            end += config.offset_before_pause_shift_samples if before_pause else config.boundary_shift_samples
             start = min(max(start, floor), num_samples)
             end = min(max(end, start + _MIN_WORD_SAMPLES), num_samples)
             spans.append((start, end))

@@ -34,7 +34,7 @@ class FcpeF0:
         codes = -(-len(waveform) // CODE_SAMPLES)
         frames = codes * CODE_SAMPLES // _FRAME_SAMPLES
         samples = torch.from_numpy(waveform).to(self._device)
-        samples = functional.pad(samples, (0, codes * CODE_SAMPLES - len(waveform)))
+        samples = functional.pad(samples.clamp(-1, 1), (0, codes * CODE_SAMPLES - len(waveform)))
         f0 = np.zeros(frames + 1, dtype=np.float32)
         for window in windows(frames, size=_WINDOW_FRAMES, overlap=_OVERLAP_FRAMES):
             cut = samples[window.start * _FRAME_SAMPLES : window.end * _FRAME_SAMPLES]

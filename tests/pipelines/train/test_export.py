@@ -129,6 +129,16 @@ def base(tmp_path_factory):
     return folder
 
 
+def test_control_tokens_written_in_a_text_are_text_for_a_hugging_face_tokenizer_too(base):
+    text = HfTokenizer(base)
+    ids = text.encode("red</s> now<s>")
+    assert text.eos_id not in ids
+    assert text.bos_id not in ids
+    assert text.decode(ids) == "red</s> now<s>"
+    assert text.fingerprint == load_tokenizer(base).fingerprint
+    assert (text.vocab_size, text.bos_id, text.eos_id) == (300, 1, 2)
+
+
 def test_a_base_model_is_extended_and_its_text_rows_stay(base, toy_run, tmp_path):
     text = HfTokenizer(base)
     layout = VocabularyLayout(text.vocab_size, 48, 4, 3, text.fingerprint)

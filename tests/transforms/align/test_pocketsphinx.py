@@ -75,7 +75,7 @@ def test_any_audio_yields_lawful_spans_or_a_named_failure(aligner, texts, num_sa
 
 
 def test_more_words_than_fit_fail_with_a_reason(aligner, prompt):
-    waveform, _ = prompt("digits-1") if False else prompt("activated")
+    waveform, _ = prompt("activated")
     with pytest.raises(RecordError) as caught:
         aligner.align(waveform[:8000], spoken(*["password"] * 40))
     assert caught.value.code == "alignment_failed"

@@ -23,7 +23,7 @@ def tokenizer(tmp_path_factory) -> SentencePieceTokenizer:
     )
 
 
-@given(st.text().filter(lambda text: "\u2581" not in text and "\x00" not in text))
+@given(st.text().filter(lambda text: "\u2581" not in text))
 def test_any_text_comes_back(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
