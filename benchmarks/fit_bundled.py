@@ -1,6 +1,10 @@
 """Fits the bundled speech tokenizers again, from ``examples/asterisk-en`` without its held-out prompts.
 
-python benchmarks/fit_bundled.py units assets/units-whisper-500
+    python -m benchmarks.fit_bundled units assets/units-whisper-500
+    python -m benchmarks.fit_bundled pitch assets/pitch-vqvae-64 --also IT
+    python -m benchmarks.fit_bundled style assets/style-prosody-100 --also ES --also FR --also IT --also RU
+
+ES, FR, IT, RU are made by ``examples/asterisk-en/build.py --code es --output ES`` and so on.
 """
 
 import csv

@@ -7,16 +7,17 @@ frame error (Chu and Alwan, 2009) against the original.
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
+import torch
 
 from pipelines.evaluate.asr import transcribe, word_error_rate
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ, Stream, Utterance, Waveform
 from transforms.encoder import SpeechEncoderConfig
-from transforms.vocoder.f0 import F0Estimator
+from transforms.pitch.contour import F0Contour, f0_frame_error
+from transforms.pitch.fcpe_f0 import FcpeF0
 from transforms.vocoder.protocol import Vocoder
 
-_GROSS_ERROR = 0.2
+_F0_THRESHOLD = 0.05  # FCPE's confidence below which a frame is unvoiced, as the pitch encoder has it
 
 
 def evaluate_resynthesis(
@@ -49,8 +50,8 @@ def evaluate_resynthesis(
     seconds = sum(len(waveform) for waveform in expressive) / SAMPLE_RATE_HZ
     originals = [utterance.waveform for utterance in chosen]
     texts = [utterance.row.text for utterance in chosen]
-    estimator = F0Estimator()
-    f0s = [estimator.estimate(waveform) for waveform in originals]
+    estimator = FcpeF0(device=torch.device("cpu"), threshold=_F0_THRESHOLD)
+    contours = [estimator.contour(waveform) for waveform in originals]
     figures = {
         "utterances": float(len(chosen)),
         "seconds": seconds,
@@ -59,9 +60,8 @@ def evaluate_resynthesis(
     }
     for name, waveforms in (("expressive", expressive), ("base", base)):
         figures[f"wer_{name}"] = word_error_rate(texts, transcribe(waveforms))
-        errors = [
-            f0_frame_errors(f0_T, estimator.estimate(waveform)) for f0_T, waveform in zip(f0s, waveforms, strict=True)
-        ]
+        heard = [estimator.contour(waveform) for waveform in waveforms]
+        errors = [f0_frame_errors(true, other) for true, other in zip(contours, heard, strict=True)]
         figures[f"f0_frame_error_{name}"] = sum(wrong for wrong, _ in errors) / sum(total for _, total in errors)
     return figures
 
@@ -80,14 +80,13 @@ def encode_streams(waveforms: Sequence[Waveform], encoders: Sequence[SpeechEncod
     return list(zip(*columns, strict=True))
 
 
-def f0_frame_errors(true_T: np.ndarray, heard_T: np.ndarray) -> tuple[int, int]:
-    """Frames of a wrong voicing decision or of an F0 more than 20 % off, and all frames compared.
+def f0_frame_errors(true: F0Contour, other: F0Contour) -> tuple[int, int]:
+    """Frames with a wrong voicing decision or an F0 more than 20 % off, and all frames.
 
-    Args:
-        true_T, heard_T: Hz, 0 where unvoiced; compared over the shorter of the two.
+    Compared over the shorter of the two: a resynthesis is padded to whole units.
     """
-    frames = min(len(true_T), len(heard_T))
-    true, heard = true_T[:frames], heard_T[:frames]
-    voicing = (true > 0) != (heard > 0)
-    gross = (true > 0) & (heard > 0) & (np.abs(heard - true) > _GROSS_ERROR * true)
-    return int((voicing | gross).sum()), frames
+    frames = min(len(true.voiced), len(other.voiced))
+    if frames == 0:
+        return 0, 0
+    first, second = (F0Contour(contour.f0_hz[:frames], contour.voiced[:frames]) for contour in (true, other))
+    return round(f0_frame_error(first, second) * frames), frames

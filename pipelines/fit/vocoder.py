@@ -40,6 +40,7 @@ from transforms.vocoder.hifigan import (
 )
 
 _KEPT_APART_EVERY = 40  # one recording in so many validates
+_WAVE_OPTIONS = ("wave_", "adversarial_", "period_judge_", "spectrogram_judge_")
 
 
 def _backend(role: Role) -> BeforeValidator:
@@ -180,12 +181,10 @@ class _Fit:
             return None
         return self._work / f"{phase}-{digest_json([settings, self._seed, self._audio])}.pt"
 
-    def _wave_settings(self) -> dict[str, object]:
-        prefixes = ("wave_", "period_judge_", "spectrogram_judge_", "adversarial_", "speaker_weights")
-        settings = self._config.model_dump(mode="json")
-        sizes = self._config.architecture
-        chosen = {name: value for name, value in settings.items() if name.startswith(prefixes)}
-        return {**chosen, "generator": [sizes.channels, sizes.kernels, sizes.dilations]}
+    def _settings(self, *prefixes: str) -> dict[str, object]:
+        """The options that a phase depends on: another value starts it anew."""
+        names = (*prefixes, "architecture", "speaker_weights", "default_speaker", "bf16")
+        return {name: value for name, value in self._config.model_dump(mode="json").items() if name.startswith(names)}
 
     def _trainer(self, *, phase: int) -> WaveTrainer:
         config = self._config
@@ -212,7 +211,7 @@ class _Fit:
             batch=config.wave_batch,
             crop_frames=config.wave_crop_frames,
             weights=config.speaker_weights,
-            checkpoint=self._checkpoint("wave", self._wave_settings()),
+            checkpoint=self._checkpoint("wave", self._settings(*_WAVE_OPTIONS)),
             say=self._say,
         )
         error = copy_synthesis_error(
@@ -236,12 +235,13 @@ class _Fit:
             bf16=config.bf16,
             seed=self._seed,
         )
-        settings = config.model_dump(mode="json", exclude={"refine_steps", "duration_steps", "threads"})
         trainer.run(
             steps=config.acoustic_steps,
             batch=config.acoustic_batch,
             validate_every=min(200, config.acoustic_steps),
-            checkpoint=self._checkpoint("acoustic", [settings, self._description.model_dump(mode="json")]),
+            checkpoint=self._checkpoint(
+                "acoustic", [self._settings("acoustic_"), self._description.model_dump(mode="json")]
+            ),
             say=self._say,
         )
         figures = {

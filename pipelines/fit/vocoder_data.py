@@ -12,13 +12,16 @@ import torch
 from schemas.errors import UserError
 from schemas.records import StreamKind, TokenIds, Utterance, Waveform
 from transforms.encoder import SpeechEncoderConfig
+from transforms.pitch.contour import F0Contour
+from transforms.pitch.fcpe_f0 import FcpeF0
 from transforms.vocoder._mel import log_mel
-from transforms.vocoder.f0 import F0Estimator
 
 Floats = npt.NDArray[np.float32]
 
 #: Recordings are padded with silence to whole frames of this many samples, so that all streams line up.
 FRAME_SAMPLES = 640
+
+_F0_THRESHOLD = 0.05  # FCPE's confidence below which a frame is unvoiced, as the pitch encoder has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,17 @@ class FittingRecording:
     codes: dict[StreamKind, TokenIds] = field(default_factory=dict)
 
 
+def to_100_hz(contour: F0Contour) -> Floats:
+    """Hz at 100 frames a second, 0 where unvoiced; a frame is voiced if either of its two halves is.
+
+    Args:
+        contour: At 200 Hz, an even number of frames.
+    """
+    first, second = contour.f0_hz[0::2], contour.f0_hz[1::2]
+    middle = np.where((first > 0) & (second > 0), (first + second) / 2, np.maximum(first, second))
+    return np.asarray(middle, dtype=np.float32)
+
+
 def read_recordings(
     recordings: Callable[[], Iterator[Utterance]], *, cache: Path | None, say: Callable[[str], None]
 ) -> list[FittingRecording]:
@@ -53,13 +67,13 @@ def read_recordings(
         UserError: There are no recordings.
     """
     known: dict[str, Floats] = _load_arrays(cache)
-    estimator: F0Estimator | None = None
+    estimator: FcpeF0 | None = None
     found: list[FittingRecording] = []
     for utterance in recordings():
         waveform = np.pad(utterance.waveform, (0, -utterance.num_samples % FRAME_SAMPLES)).astype(np.float32)
         if utterance.audio_sha256 not in known:
-            estimator = estimator or F0Estimator()
-            known[utterance.audio_sha256] = estimator.estimate(waveform)
+            estimator = estimator or FcpeF0(device=torch.device("cpu"), threshold=_F0_THRESHOLD)
+            known[utterance.audio_sha256] = to_100_hz(estimator.contour(utterance.waveform))
             if len(known) % 100 == 0:
                 say(f"F0 of {len(known)} recordings")
         with torch.inference_mode():
@@ -72,7 +86,7 @@ def read_recordings(
                 audio_sha256=utterance.audio_sha256,
                 num_samples=utterance.num_samples,
                 waveform=waveform,
-                f0_hz=known[utterance.audio_sha256],
+                f0_hz=cut(known[utterance.audio_sha256], 0, mel_MT.shape[1]),
                 mel=mel_MT,
             )
         )

@@ -17,7 +17,7 @@ from transforms.vocoder._mel import log_mel, magnitudes
 Judgement = tuple[torch.Tensor, list[torch.Tensor]]  # score of each patch, feature maps of each layer
 
 _PERIODS = (2, 3, 5, 7, 11)
-_RESOLUTIONS = ((1024, 256, 1024), (512, 128, 512), (256, 64, 256))  # n_fft, hop, window
+_RESOLUTIONS = ((1024, 256, 1024), (512, 128, 512))  # n_fft, hop, window
 _STFT_LOSSES = ((1024, 160, 640), (512, 80, 320), (256, 40, 160))
 _SLOPE = 0.1
 

@@ -109,8 +109,9 @@ class WaveTrainer:
             fake_BN = self.generator(mel_BMT, pulses_BN, noise_BN)[:, edge:-edge]
         real_BN = real_BN[:, edge:-edge]
         losses: dict[str, torch.Tensor] = {}
+        judged = slice(0, -(-batch // 2))  # the discriminators cost most: they see half of the batch
         if adversarial:
-            losses["judges"] = self._train_judges(real_BN, fake_BN.detach())
+            losses["judges"] = self._train_judges(real_BN[judged], fake_BN[judged].detach())
         losses["mel"] = mel_loss(fake_BN, real_BN)
         losses["spectral"] = spectral_loss(fake_BN, real_BN)
         total = _MEL_WEIGHT * losses["mel"] + _SPECTRAL_WEIGHT * losses["spectral"]
@@ -118,8 +119,8 @@ class WaveTrainer:
             self.judges.requires_grad_(False)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
                 with torch.no_grad():
-                    judged_real = self.judges(real_BN)
-                judged_fake = self.judges(fake_BN)
+                    judged_real = self.judges(real_BN[judged])
+                judged_fake = self.judges(fake_BN[judged])
             self.judges.requires_grad_(True)
             losses["adversarial"] = adversarial_loss(judged_fake)
             losses["features"] = feature_matching_loss(judged_real, judged_fake)

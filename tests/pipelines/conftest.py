@@ -31,7 +31,6 @@ output: {output}
 seed: 7
 engine: {{kind: local, workers: 1}}
 ingest: {{kind: table, path: {table}, source: prompts}}
-pitch: null
 store: {{shards: 3, audio: true}}
 text: {{vocab_size: 400}}
 interleave: {{text_words: [1, 4], speech_words: [1, 3], epochs: 2}}

@@ -23,6 +23,7 @@ Mask = npt.NDArray[np.bool_]  # (T,)
 
 _FRAME_SAMPLES = 160
 _SQUEEZED_SAMPLES = 640
+_FEWEST_WORDS_WITH_A_RATE = 3
 _SPEECH_MARGIN_SAMPLES = 800
 
 
@@ -33,7 +34,8 @@ class GateConfig(BaseModel):
         min_log_likelihood: Nats a frame, mean over the utterance (where the aligner gives it); of n words,
             0.5 / n more is forgiven, as the mean of a short utterance varies more.
         min_word_score: The same for the worst run of three words, with nothing forgiven.
-        max_words_per_s: Words divided by the time from the first word's start to the last one's end.
+        max_words_per_s: Words divided by the time from the first word's start to the last one's end; of three
+            words and more, as a single letter is short by nature.
         max_word_s, max_s_per_letter: A word may last the shorter of ``max_word_s`` and 0.5 s + this a letter.
         max_squeezed_ratio: Share of words of 40 ms or less.
         min_coverage: Share of the loud frames' energy that lies inside words (50 ms of tolerance).
@@ -71,7 +73,8 @@ def judge(
     if _seconds(longest) > _allowed_seconds(longest, config):
         raise _rejected("gate_word_length", f"{longest.text!r} lasts {_seconds(longest):.2f} s")
     _at_most("gate_zero_words", "share of words of 40 ms or less", scores["squeezed_ratio"], config.max_squeezed_ratio)
-    _at_most("gate_word_rate", "words a second", scores["words_per_s"], config.max_words_per_s)
+    if len(aligned) >= _FEWEST_WORDS_WITH_A_RATE:
+        _at_most("gate_word_rate", "words a second", scores["words_per_s"], config.max_words_per_s)
     if LOG_LIKELIHOOD in scores:
         floor = config.min_log_likelihood - 0.5 / len(aligned)
         _at_least("gate_acoustic_score", "log-likelihood a frame", scores[LOG_LIKELIHOOD], floor)

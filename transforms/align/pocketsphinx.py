@@ -26,7 +26,6 @@ from transforms.assets import BUNDLED, resolve_asset
 from transforms.backend import BackendConfig, digest_file, digest_json
 
 FRAME_SAMPLES = 160
-_MIN_WORD_SAMPLES = FRAME_SAMPLES
 # PocketSphinx shifts senone scores by 10 bits; this turns its numbers back into nats.
 _NATS_PER_SCORE = 1024.0
 
@@ -68,7 +67,7 @@ class PocketsphinxConfig(BackendConfig):
     def load(self) -> "PocketsphinxAligner":
         """Raises: UserError: The g2p weights are missing or not the expected file."""
         dictionary = read_dictionary(_model_dir() / "cmudict-en-us.dict")
-        guesser = GraphemeToPhoneme(resolve_asset(self.g2p, bundled_name="g2p-en.npz"))
+        guesser = GraphemeToPhoneme(resolve_asset(self.g2p, bundled_name="g2p-en/weights.npz"))
         return PocketsphinxAligner(self, Pronouncer(dictionary, guesser))
 
 
@@ -154,12 +153,14 @@ class PocketsphinxAligner:
                 continue
             after_pause = index == 0 or not segments[index - 1].text
             before_pause = index + 1 == len(segments) or not segments[index + 1].text
+            decoded_end = min(segment.end_frame * FRAME_SAMPLES, num_samples)
             start = segment.start_frame * FRAME_SAMPLES
-            end = segment.end_frame * FRAME_SAMPLES
             start += config.onset_after_pause_shift_samples if after_pause else config.boundary_shift_samples
+            # A word has at least three frames, so the shifts leave it at least one.
+            start = max(floor, min(start, decoded_end - FRAME_SAMPLES))
+            end = decoded_end
             end += config.offset_before_pause_shift_samples if before_pause else config.boundary_shift_samples
-            start = min(max(start, floor), num_samples)
-            end = min(max(end, start + _MIN_WORD_SAMPLES), num_samples)
+            end = min(max(end, start + FRAME_SAMPLES), num_samples)
             spans.append((start, end))
             floor = end
         return spans

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from schemas.errors import UserError
 from transforms.pitch.shape import read_shape
@@ -21,4 +21,4 @@ def read_vqvae(path: Path) -> PitchVqVae:
 
 def write_vqvae(model: PitchVqVae, path: Path) -> None:
     """The weights, and the sizes as metadata."""
-    save_file(model.state_dict(), path, metadata=model.shape.to_metadata())
+    path.write_bytes(save(model.state_dict(), metadata=model.shape.to_metadata()))

@@ -4,6 +4,8 @@ Analysis frames are 64 ms every 10 ms. F0 is a cheap proxy by autocorrelation: i
 good enough here, and FCPE need not run twice.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,7 +25,7 @@ _MEL_BANDS = 24
 _CEPSTRA = 12
 _FLOOR = 1e-10
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating[Any]]
 
 NAMES: tuple[str, ...] = (
     "speech_share",

@@ -9,11 +9,12 @@ import torch
 
 from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
 from pipelines.fit.vocoder_acoustic import deduplicate, drop_streams
-from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings
+from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings, to_100_hz
 from pipelines.fit.vocoder_losses import Judges
 from pipelines.fit.vocoder_wave import WaveTrainer, true_mel
 from schemas.errors import UserError
 from schemas.records import SourceRow, Stream, Utterance
+from transforms.pitch.contour import F0Contour
 from transforms.units.whisper import WhisperUnitsConfig
 from transforms.vocoder._acoustic import AcousticModel, AcousticShape
 from transforms.vocoder._generator import Generator
@@ -140,3 +141,8 @@ def test_runs_and_their_lengths() -> None:
     ids, frames = deduplicate(np.array([3, 3, 3, 1, 3, 3]))
     assert ids.tolist() == [3, 1, 3]
     assert frames.tolist() == [3, 1, 2]
+
+
+def test_f0_halves_are_averaged_where_both_are_voiced() -> None:
+    f0_hz = np.array([0, 0, 100, 0, 0, 90, 100, 110], np.float32)
+    np.testing.assert_array_equal(to_100_hz(F0Contour(f0_hz, f0_hz > 0)), [0, 100, 90, 105])

@@ -14,7 +14,7 @@ def dictionary():
 
 @pytest.fixture(scope="module")
 def guesser():
-    return GraphemeToPhoneme(resolve_asset("bundled", bundled_name="g2p-en.npz"))
+    return GraphemeToPhoneme(resolve_asset("bundled", bundled_name="g2p-en/weights.npz"))
 
 
 def test_the_dictionary_keeps_every_pronunciation(dictionary):

@@ -1,0 +1,70 @@
+"""`plait fit units` writes a codebook that the encoder takes, and a card that tells the truth."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from pydantic import ValidationError
+
+from pipelines.fit.units import UnitsFitConfig, fit_units
+from schemas.errors import UserError
+from schemas.records import SourceRow, Utterance
+from transforms.units.whisper import WhisperUnitsConfig
+
+NAMES = ("activated", "added", "agent-incorrect")
+
+
+def recordings():
+    for name in NAMES:
+        waveform = soundfile.read(f"examples/asterisk-en/audio/{name}.flac", dtype="float32")[0]
+        row = SourceRow(name, f"{name}.flac", "", speaker="allison", licence="CC-BY-SA-3.0", source="asterisk")
+        yield Utterance(row, waveform, name)
+
+
+def fit(output, **changes):
+    config = UnitsFitConfig(
+        **{"encoder": {"kind": "whisper", "device": "cpu"}, "clusters": 20, "components": 16, **changes}
+    )
+    return fit_units(recordings, config, seed=7, output=output, say=lambda _: None)
+
+
+def test_the_codebook_works_and_the_card_says_what_it_is(tmp_path):
+    figures = fit(tmp_path / "a")
+    config = WhisperUnitsConfig(codebook=str(tmp_path / "a" / "codebook.npz"), device="cpu")
+    waveforms = [utterance.waveform for utterance in recordings()]
+    ids = np.concatenate(config.load().encode(waveforms))
+    assert config.codebook_size == 20
+    assert len(np.unique(ids)) == 20
+    card = json.loads((tmp_path / "a" / "card.json").read_text())
+    assert card["fingerprint"] == config.fingerprint
+    assert card["fitted_on"]["utterances"] == 3
+    assert card["fitted_on"]["licences"] == {"CC-BY-SA-3.0": 3}
+    assert card["fitted_on"]["hours"] == round(sum(map(len, waveforms)) / 16_000 / 3600, 4)
+    assert card["settings"]["seed"] == 7
+    assert set(card["figures"]) == set(figures)
+    assert config.fingerprint in (tmp_path / "a" / "card.md").read_text()
+
+
+def test_a_second_fit_gives_the_same_bytes(tmp_path):
+    fit(tmp_path / "a")
+    fit(tmp_path / "b")
+    for name in ("codebook.npz", "card.json", "card.md"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_mistakes_are_the_users(tmp_path):
+    with pytest.raises(UserError, match="need as many frames"):
+        fit(tmp_path / "a", clusters=50_000)
+    with pytest.raises(UserError, match="did you mean whisper"):
+        fit(tmp_path / "a", encoder={"kind": "wisper"})
+    with pytest.raises(ValidationError):
+        UnitsFitConfig(cluster=5)
+    with pytest.raises(UserError, match="nothing to fit on"):
+        fit_units(
+            lambda: iter(()),
+            UnitsFitConfig(encoder={"kind": "whisper", "device": "cpu"}),
+            seed=0,
+            output=tmp_path,
+            say=lambda _: None,
+        )
