@@ -6,7 +6,6 @@ On the held-out prompts of ``examples/asterisk-en`` and any other folders. FFE: 
 decision or F0 off by more than 20 % (Chu and Alwan 2009). Each utterance's own mean ln F0 is given to the decoder.
 """
 
-import csv
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ import soxr
 import torch
 import typer
 
-from benchmarks.fit_bundled import CORPUS
+from benchmarks.bundled import heldout_prompts
 from benchmarks.record import save
 from schemas.records import SAMPLE_RATE_HZ, Waveform
 from transforms.pitch.contour import F0Contour, f0_frame_error
@@ -29,13 +28,6 @@ from transforms.pitch.fcpe import FcpePitchConfig
 def read(path: Path) -> Waveform:
     waveform, rate = soundfile.read(path, dtype="float32")
     return np.clip(soxr.resample(waveform, rate, SAMPLE_RATE_HZ), -1, 1).astype(np.float32)
-
-
-def heldout_prompts() -> list[Path]:
-    heldout = set((CORPUS / "heldout.txt").read_text().split())
-    with (CORPUS / "transcripts.tsv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return [CORPUS / row["audio"] for row in rows if row["id"] in heldout]
 
 
 def errors(encoder: FcpePitchEncoder, waveforms: Sequence[Waveform]) -> dict[str, float]:
@@ -71,11 +63,11 @@ def main(
     torch.set_num_threads(1)
     config = FcpePitchConfig(device="cpu")
     encoder = config.load()
-    sets = {"heldout": heldout_prompts()}
-    sets |= {folder.name: sorted(folder.rglob("*.wav")) for folder in also or []}
+    sets = {"heldout": [utterance.waveform for utterance in heldout_prompts()]}
+    sets |= {folder.name: [read(path) for path in sorted(folder.rglob("*.wav"))] for folder in also or []}
     figures: dict[str, object] = {"fingerprint": config.fingerprint}
-    for name, paths in sets.items():
-        figures |= {f"{name}_{key}": value for key, value in errors(encoder, [read(p) for p in paths]).items()}
+    for name, waveforms in sets.items():
+        figures |= {f"{name}_{key}": value for key, value in errors(encoder, waveforms).items()}
     rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()}
     print(save("pitch", rounded).read_text())
 

@@ -1,6 +1,6 @@
 """Seconds and x real time of every stage of a corpus, one thread each, in one run on the bundled speech.
 
-    python -m benchmarks.stages [--limit N]
+python -m benchmarks.stages [--limit N]
 """
 
 import argparse

@@ -19,8 +19,8 @@ import torch
 import torchaudio
 import typer
 
-from benchmarks.fit_bundled import bundled_recordings
 from benchmarks.record import save
+from pipelines.fit.job import load_fit, recordings_of
 from pipelines.fit.kmeans import fit_codebook, standardisation
 from schemas.records import SAMPLE_RATE_HZ, TokenIds, Waveform
 from transforms.kmeans import Features
@@ -90,7 +90,8 @@ def mfcc_units(waveforms: Iterable[Waveform], tested: Sequence[Waveform], cluste
 
 
 def fitting_speech() -> Iterator[Waveform]:
-    return (utterance.waveform for utterance in bundled_recordings()())
+    recordings = recordings_of(load_fit("jobs/fit/units.yaml"), say=print)
+    return (utterance.waveform for utterance in recordings())
 
 
 def main(

@@ -11,10 +11,10 @@ from typing import Any
 from pipelines.config import RunConfig
 from pipelines.engines.local import LocalEngine
 from pipelines.files import join, make_folder, remove_partials, write_text
+from pipelines.layout import layout_of
 from pipelines.progress import meter
 from pipelines.run_folder import RunFolder
 from pipelines.store import MANIFEST, ShardSet, parse_utterance, read_samples, sequence_sample, shard_name, write_shard
-from pipelines.train.corpus import layout_of
 from schemas.manifest import TRAINING_SHARDS, Manifest, ShardEntry
 from schemas.records import StreamKind
 from schemas.vocabulary import VocabularyLayout

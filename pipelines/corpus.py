@@ -7,6 +7,7 @@ other rows or another plan. The manifest is assembled last, from the commits.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import cast
 
 from pipelines.engines.local import limit_threads
@@ -55,8 +56,9 @@ class CorpusJob:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of all that decides the bytes of a shard, given its rows."""
-        return digest_json([*(stage.fingerprint for stage in self.stages), self.keep_audio, ROWS_A_BATCH])
+        """Digest of all that decides the bytes of a shard, given its rows; the version stands for the code."""
+        stages = [stage.fingerprint for stage in self.stages]
+        return digest_json([version("plait"), *stages, self.keep_audio, ROWS_A_BATCH])
 
     def open(self) -> Callable[[int], ShardResult]:
         limit_threads()

@@ -109,3 +109,20 @@ def sha256_of(url: str) -> tuple[str, int]:
             digest.update(block)
             size += len(block)
     return digest.hexdigest(), size
+
+
+def read_ids(path: str | None, *, option: str) -> frozenset[str] | None:
+    """Utterance ids of a file, one a line; None without a file. ``option`` is the config key to blame.
+
+    Raises:
+        UserError: There is no such file, or it is no text.
+    """
+    if path is None:
+        return None
+    try:
+        with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as lines:
+            return frozenset(line.strip() for line in lines if line.strip())
+    except FileNotFoundError as error:
+        raise UserError(f"{option}: no file {path}; it must hold one utterance id a line") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{option}: {path} is not UTF-8 text") from error

@@ -28,7 +28,7 @@ from pipelines.samples import read_samples_index
 from pipelines.store import ShardSet, parse_sequence, parse_utterance, read_samples, read_waveform
 from pipelines.verify import read_dropped
 from schemas.errors import UserError
-from schemas.records import SAMPLE_RATE_HZ, StoredUtterance, Waveform
+from schemas.records import SAMPLE_RATE_HZ, STREAM_KINDS, StoredUtterance, Waveform
 from schemas.vocabulary import VocabularyLayout
 from transforms.text.tokenizer import load_tokenizer
 
@@ -36,6 +36,7 @@ SHOWN = 6
 LONGEST_SHOWN_S = 8.0
 SHOWN_FROM = 200
 HISTOGRAM_SAMPLE = 20_000
+STAGE_ORDER = ("decode", "align", *STREAM_KINDS, "write", "tokenizer", "bake")
 PACKAGES = ("plait", "torch", "transformers", "ray", "pocketsphinx", "torchfcpe", "webdataset")
 
 
@@ -63,6 +64,7 @@ def report(output: str) -> Path:
     if "corpus" not in metrics:
         raise UserError(f"{output}: no finished run there; give the output folder of `plait run`")
     figures = metrics["corpus"]
+    seconds = figures["seconds_by_stage"]
     # ids are spread over shards by hash, so the first shards are a sample
     records = list(islice(ShardSet(folder.corpus).utterances(), HISTOGRAM_SAMPLE))
     data = ReportData(
@@ -71,7 +73,7 @@ def report(output: str) -> Path:
         utterances=figures["in_shards"],
         speech_s=figures["hours"] * 3600,
         words=figures["words_aligned"],
-        tokens=figures["tokens_by_kind"],
+        tokens={kind: figures["tokens_by_kind"].get(kind, 0) for kind in ("text", *STREAM_KINDS)},
         tokens_per_s=figures["speech_tokens_per_second"],
         dropped=dropped_causes(read_dropped(folder.dropped)),
         samples=tuple(_shown(folder)),
@@ -79,7 +81,7 @@ def report(output: str) -> Path:
         loss=_loss(path / "model" / "log.jsonl"),
         generated=tuple(_generated(path / "samples")),
         error_rates=tuple(_error_rates(metrics.get("resynthesis"))),
-        seconds_by_stage=figures["seconds_by_stage"],
+        seconds_by_stage={name: seconds[name] for name in STAGE_ORDER if name in seconds},
         provenance={
             "versions": {"python": python_version(), **{name: version(name) for name in PACKAGES}},
             "fingerprints": {info.kind: info.fingerprint for info in ShardSet(folder.corpus).manifest.streams},

@@ -5,13 +5,11 @@ from itertools import islice
 from pathlib import Path
 
 from pipelines.config import RunConfig
-from pipelines.files import local_path, make_folder
+from pipelines.files import local_path, make_folder, read_ids
 from pipelines.run_folder import RunFolder
 from pipelines.store import ShardSet
-from pipelines.train.corpus import read_ids
-from pipelines.train.export import copy_text_tokenizer
 from schemas.errors import UserError
-from transforms.text.tokenizer import fit_sentencepiece, load_tokenizer
+from transforms.text.tokenizer import copy_text_tokenizer, fit_sentencepiece, load_tokenizer
 
 
 def prepare_tokenizer(config: RunConfig, folder: RunFolder) -> None:
@@ -39,10 +37,10 @@ def check_tokenizer(config: RunConfig) -> None:
     """
     if config.text.path is not None:
         load_tokenizer(config.text.path)
-    read_ids(config.text.exclude_ids)
+    read_ids(config.text.exclude_ids, option="text.exclude_ids")
 
 
 def _texts(config: RunConfig, folder: RunFolder) -> Iterator[str]:
-    excluded = read_ids(config.text.exclude_ids)
+    excluded = read_ids(config.text.exclude_ids, option="text.exclude_ids") or frozenset()
     texts = (u.text for u in ShardSet(folder.corpus).utterances() if u.utterance_id not in excluded)
     return islice(texts, config.text.max_sentences)

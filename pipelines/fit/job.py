@@ -59,13 +59,18 @@ def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> Recordings:
     return recordings
 
 
+def load_fit(path: str, *, overrides: Sequence[str] = ()) -> FitJob:
+    """Raises: UserError: One line with the path of the wrong key."""
+    return validate(FitJob, read_yaml(path, overrides=overrides), where=path)
+
+
 def fit(what: FitWhat, path: str, *, overrides: Sequence[str], say: Callable[[str], None]) -> dict[str, float]:
     """Run a fit job; the artefact and its card lie in the job's output.
 
     Raises:
         UserError: The job is wrong.
     """
-    job = validate(FitJob, read_yaml(path, overrides=overrides), where=path)
+    job = load_fit(path, overrides=overrides)
     make_folder(job.output)
     output = local_path(job.output)
     if output is None:

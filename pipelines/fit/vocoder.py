@@ -15,12 +15,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator
 from safetensors.torch import save_file
 
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, fit_durations
 from pipelines.fit.vocoder_card import vocoder_card
-from pipelines.fit.vocoder_data import FittingRecording, add_codes, read_recordings
+from pipelines.fit.vocoder_data import FittingRecording, add_codes, read_recordings, shifted
 from pipelines.fit.vocoder_losses import Judges
 from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_wave, true_mel
 from schemas.errors import UserError
@@ -30,6 +30,7 @@ from transforms.encoder import SpeechEncoderConfig
 from transforms.registry import Role, config_class
 from transforms.vocoder._acoustic import AcousticModel
 from transforms.vocoder._generator import Generator
+from transforms.vocoder._mel import MEL_HOP_SAMPLES
 from transforms.vocoder._synthesis import acoustic_shape, build_duration_model, build_generator
 from transforms.vocoder.hifigan import (
     DESCRIPTION_NAME,
@@ -39,6 +40,7 @@ from transforms.vocoder.hifigan import (
     VocoderDescription,
 )
 
+_REFINE_RATE = 0.3  # of the wave phase's first learning rate
 _KEPT_APART_EVERY = 40  # one recording in so many validates
 _WAVE_OPTIONS = ("wave_", "adversarial_", "period_judge_", "spectrogram_judge_")
 
@@ -74,9 +76,13 @@ class VocoderFitConfig(BaseModel):
     wave_batch: int = Field(default=8, ge=1)
     wave_crop_frames: int = Field(default=64, ge=16, description="of 10 ms")
     wave_learning_rate: float = Field(default=8e-4, gt=0)
+    wave_decay_steps: int = Field(default=8000, ge=1, description="steps in which the learning rate falls tenfold")
     acoustic_steps: int = Field(default=2500, ge=1)
     acoustic_batch: int = Field(default=8, ge=1)
     acoustic_crop_units: int = Field(default=100, ge=8)
+    acoustic_shifts_samples: tuple[int, ...] = Field(
+        default=(320,), description="recordings are also encoded from these samples on, for more variety of tokens"
+    )
     acoustic_learning_rate: float = Field(default=1e-3, gt=0)
     duration_steps: int = Field(default=1000, ge=1)
     refine_steps: int = Field(default=800, ge=0)
@@ -84,6 +90,13 @@ class VocoderFitConfig(BaseModel):
     spectrogram_judge_channels: int = Field(default=12, ge=1)
     threads: int = Field(default=1, ge=1)
     bf16: bool = Field(default=False, description="faster where the CPU has AVX-512 bf16 or AMX, slower elsewhere")
+
+    @field_validator("acoustic_shifts_samples")
+    @classmethod
+    def _whole_frames(cls, shifts: tuple[int, ...]) -> tuple[int, ...]:
+        if any(shift <= 0 or shift % MEL_HOP_SAMPLES for shift in shifts):
+            raise ValueError(f"shifts are multiples of {MEL_HOP_SAMPLES} samples above 0")
+        return shifts
 
     def encoders(self) -> dict[StreamKind, SpeechEncoderConfig]:
         found: dict[StreamKind, Any] = {"units": self.units, "pitch": self.pitch, "style": self.style}
@@ -138,6 +151,17 @@ class _Fit:
         self._validation = self._recordings[::_KEPT_APART_EVERY]
         kept_apart = {recording.index for recording in self._validation}
         self._training = [recording for recording in self._recordings if recording.index not in kept_apart]
+        self._shifted = add_codes(
+            [
+                shifted(recording, samples)
+                for samples in config.acoustic_shifts_samples
+                for recording in self._training
+                if recording.num_samples > samples
+            ],
+            encoders,
+            work=work,
+            say=say,
+        )
         self._description = VocoderDescription(
             architecture=config.architecture,
             speakers=_speakers(self._recordings, config.default_speaker),
@@ -208,6 +232,7 @@ class _Fit:
             steps=config.wave_steps,
             adversarial_from=config.adversarial_from,
             first_rate=1.0,
+            decay_steps=config.wave_decay_steps,
             batch=config.wave_batch,
             crop_frames=config.wave_crop_frames,
             weights=config.speaker_weights,
@@ -225,7 +250,7 @@ class _Fit:
         torch.manual_seed(self._seed)
         trainer = AcousticTrainer(
             AcousticModel(acoustic_shape(self._description)),
-            self._training,
+            [*self._training, *self._shifted],
             self._validation,
             hops={kind: stream.hop_samples for kind, stream in self._description.streams.items()},
             speakers=self._description.speakers,
@@ -271,7 +296,8 @@ class _Fit:
             predicted_mel,
             steps=config.refine_steps,
             adversarial_from=0,
-            first_rate=0.3,
+            first_rate=_REFINE_RATE,
+            decay_steps=config.wave_decay_steps,
             batch=config.wave_batch,
             crop_frames=config.wave_crop_frames,
             weights=config.speaker_weights,

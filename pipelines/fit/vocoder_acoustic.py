@@ -87,7 +87,7 @@ class AcousticTrainer:
         self._bf16 = bf16
         self._hops, self._speakers, self._seed, self._rate = hops, speakers, seed, learning_rate
         self._crop_units = crop_units
-        self._codes = {r.index: codes_at_unit_rate(r, model, hops) for r in (*training, *validation)}
+        self._codes = {r.audio_sha256: codes_at_unit_rate(r, model, hops) for r in (*training, *validation)}
         ratio = model.shape.frames_per_unit
         self._sampler = CropSampler(training, frames=crop_units * ratio, weights=weights)
         self._validation = validation
@@ -145,7 +145,7 @@ class AcousticTrainer:
         frames = self._crop_units * ratio
         codes, mels, f0s, inside, speakers = [], [], [], [], []
         for recording, start in self._sampler.draw(rng, batch):
-            row = self._codes[recording.index][:, start // ratio : start // ratio + self._crop_units]
+            row = self._codes[recording.audio_sha256][:, start // ratio : start // ratio + self._crop_units]
             lacking = self._crop_units - row.shape[1]
             codes.append(np.pad(row, ((0, 0), (0, lacking)), mode="edge"))
             mels.append(cut(recording.mel, start, frames, fill=LOG_FLOOR))
@@ -177,7 +177,7 @@ class AcousticTrainer:
     @torch.inference_mode()
     def predict(self, recording: FittingRecording, *, with_prosody: bool) -> np.ndarray:
         """Log-mel of a whole recording from its codes, float32, shape ``(80, T)``."""
-        codes_3U = torch.from_numpy(self._codes[recording.index])
+        codes_3U = torch.from_numpy(self._codes[recording.audio_sha256])
         if not with_prosody:
             codes_3U = codes_3U.clone()
             codes_3U[1], codes_3U[2] = self.model.shape.pitch_codes, self.model.shape.style_codes

@@ -14,7 +14,7 @@ from schemas.records import StreamKind, TokenIds, Utterance, Waveform
 from transforms.encoder import SpeechEncoderConfig
 from transforms.pitch.contour import F0Contour
 from transforms.pitch.fcpe_f0 import FcpeF0
-from transforms.vocoder._mel import log_mel
+from transforms.vocoder._mel import LOG_FLOOR, MEL_HOP_SAMPLES, log_mel
 
 Floats = npt.NDArray[np.float32]
 
@@ -33,7 +33,7 @@ class FittingRecording:
         f0_hz: 0 where unvoiced, shape ``(T,)``.
         mel: Natural-log mel amplitudes, shape ``(80, T)``, half precision.
         codes: Raw code ids by stream; empty where no encoder has run.
-        index: Position among the recordings; ids may be shared by the sources of a corpus.
+        index: Position among the recordings, as ids may be shared by the sources of a corpus; -1 of a shifted one.
     """
 
     index: int
@@ -122,6 +122,26 @@ def add_codes(
             _save_arrays(cache, known)
         recordings = [replace(r, codes={**r.codes, kind: known[r.audio_sha256]}) for r in recordings]
     return recordings
+
+
+def shifted(recording: FittingRecording, samples: int) -> FittingRecording:
+    """The recording without its first samples, and without codes: encoded again it gives other tokens.
+
+    Args:
+        samples: A multiple of 160, less than the recording has.
+    """
+    frames = samples // MEL_HOP_SAMPLES
+    padding = -(len(recording.f0_hz) - frames) % (FRAME_SAMPLES // MEL_HOP_SAMPLES)
+    return replace(
+        recording,
+        index=-1,
+        audio_sha256=f"{recording.audio_sha256}+{samples}",
+        num_samples=recording.num_samples - samples,
+        waveform=np.pad(recording.waveform[samples:], (0, padding * MEL_HOP_SAMPLES)),
+        f0_hz=np.pad(recording.f0_hz[frames:], (0, padding)),
+        mel=np.pad(recording.mel[:, frames:], ((0, 0), (0, padding)), constant_values=LOG_FLOOR),
+        codes={},
+    )
 
 
 def _load_arrays(path: Path | None) -> dict[str, npt.NDArray[Any]]:

@@ -183,13 +183,17 @@ def train_wave(
     steps: int,
     adversarial_from: int,
     first_rate: float,
+    decay_steps: int,
     batch: int,
     crop_frames: int,
     weights: dict[str, float],
     checkpoint: Path | None,
     say: Callable[[str], None],
 ) -> None:
-    """Runs up to ``steps`` steps in all, resuming from ``checkpoint``; the rate falls tenfold from ``first_rate``."""
+    """Runs up to ``steps`` steps in all, resuming from ``checkpoint``.
+
+    The learning rate falls from ``first_rate`` of the trainer's own, tenfold in ``decay_steps``.
+    """
     saved = Checkpoint(checkpoint)
     state = saved.load()
     if state is not None:
@@ -198,7 +202,7 @@ def train_wave(
     sums: dict[str, list[float]] = {}
     while trainer.step < steps:
         warm = min(1.0, (trainer.step + 1) / 100)
-        rate = first_rate * warm * 0.1 ** (trainer.step / steps)
+        rate = first_rate * warm * 0.1 ** (trainer.step / decay_steps)
         losses = trainer.train_step(sampler, mels, batch=batch, adversarial=trainer.step >= adversarial_from, rate=rate)
         for name, value in losses.items():
             sums.setdefault(name, []).append(value)

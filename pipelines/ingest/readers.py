@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-import fsspec
-
+from pipelines.files import read_ids
 from pipelines.ingest.config import FolderConfig, IngestConfig, LibriSpeechConfig, TableConfig
 from pipelines.ingest.parquet import read_parquet
 from pipelines.ingest.table import read_table
@@ -20,8 +19,8 @@ def read_rows(config: IngestConfig) -> Iterator[SourceRow | DeadLetter]:
     Raises:
         UserError: The corpus, a column or an id list is missing, or nothing is left to read.
     """
-    included = _read_ids(config.include_ids, option="ingest.include_ids")
-    excluded = _read_ids(config.exclude_ids, option="ingest.exclude_ids") or frozenset()
+    included = read_ids(config.include_ids, option="ingest.include_ids")
+    excluded = read_ids(config.exclude_ids, option="ingest.exclude_ids") or frozenset()
     found = False
     for item in _read(config):
         if isinstance(item, SourceRow) and (
@@ -43,15 +42,3 @@ def _read(config: IngestConfig) -> Iterator[SourceRow | DeadLetter]:
     if isinstance(config, FolderConfig):
         return read_folder(config)
     return read_parquet(config)
-
-
-def _read_ids(path: str | None, *, option: str) -> frozenset[str] | None:
-    if path is None:
-        return None
-    try:
-        with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as lines:
-            return frozenset(line.strip() for line in lines if line.strip())
-    except FileNotFoundError as error:
-        raise UserError(f"{option}: no file {path}; it must hold one utterance id a line") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{option}: {path} is not UTF-8 text") from error

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.files import join, local_path, read_text
+from pipelines.files import join, local_path
+from pipelines.layout import layout_of
 from pipelines.store import ShardSet, parse_utterance, read_samples
 from schemas.errors import UserError
-from schemas.manifest import TOKEN_STORE, Manifest
-from schemas.records import STREAM_KINDS, StoredUtterance, StreamKind
+from schemas.manifest import TOKEN_STORE
+from schemas.records import StoredUtterance, StreamKind
 from schemas.vocabulary import MarkerStyle, VocabularyLayout
 from transforms.backend import digest_json
 from transforms.text.protocol import TextTokenizer
@@ -25,26 +26,6 @@ class TrainingCorpus:
     layout: VocabularyLayout
     hops: dict[StreamKind, int]
     fingerprint: str
-
-
-def layout_of(
-    manifest: Manifest, tokenizer: TextTokenizer, *, kinds: tuple[StreamKind, ...] | None, marker_style: MarkerStyle
-) -> VocabularyLayout:
-    """The vocabulary of a tokenizer and of the token store's streams of these kinds; None means all."""
-    streams = {stream.kind: stream for stream in manifest.streams if kinds is None or stream.kind in kinds}
-    missing = [kind for kind in kinds or () if kind not in streams]
-    if missing:
-        raise UserError(f"data.streams: the token store has no {missing[0]} stream; it has {', '.join(streams)}")
-    sizes = {kind: streams[kind].codebook_size if kind in streams else 0 for kind in STREAM_KINDS}
-    return VocabularyLayout(
-        text_size=tokenizer.vocab_size,
-        units_size=sizes["units"],
-        pitch_size=sizes["pitch"],
-        style_size=sizes["style"],
-        text_fingerprint=tokenizer.fingerprint,
-        stream_fingerprints=tuple(f"{kind}={streams[kind].fingerprint}" for kind in STREAM_KINDS if kind in streams),
-        marker_style=marker_style,
-    )
 
 
 def open_corpus(
@@ -78,13 +59,3 @@ def open_corpus(
 def read_shard(url: str) -> Iterator[StoredUtterance]:
     for _, sample in read_samples(url):
         yield parse_utterance(sample)
-
-
-def read_ids(path: str | None) -> frozenset[str]:
-    """Utterance ids of a file, one a line; none without a file."""
-    if path is None:
-        return frozenset()
-    try:
-        return frozenset(read_text(path).split())
-    except FileNotFoundError as error:
-        raise UserError(f"exclude_ids: no file {path}") from error

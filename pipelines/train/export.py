@@ -6,7 +6,6 @@ under the ids of the layout.
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from schemas.errors import UserError
 from schemas.manifest import dump_json
 from schemas.vocabulary import VocabularyLayout
 from transforms.text.protocol import TextTokenizer
-from transforms.text.tokenizer import HfTokenizer, SentencePieceTokenizer
+from transforms.text.tokenizer import HfTokenizer, SentencePieceTokenizer, copy_text_tokenizer
 
 FORMAT = "plait/model/1"
 PLAIT_FILE = "plait.json"
@@ -43,14 +42,6 @@ def export_model(folder: Path, *, model: Any, corpus: TrainingCorpus, context: i
         "training": training,
     }
     write_text(str(folder / PLAIT_FILE), dump_json(about))
-
-
-def copy_text_tokenizer(source: Path, target: Path) -> None:
-    """Copy a ``.model`` file or the tokenizer files of a folder (weights beside them stay where they are)."""
-    target.mkdir(parents=True, exist_ok=True)
-    files = [source] if source.is_file() else [p for p in source.iterdir() if p.suffix in (".json", ".model", ".txt")]
-    for file in files:
-        shutil.copyfile(file, target / file.name)
 
 
 def extended_tokenizer(text: TextTokenizer, layout: VocabularyLayout) -> Any:

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipelines.files import local_path, make_folder, write_text
+from pipelines.files import local_path, make_folder, read_ids, write_text
 from pipelines.train import checkpoint
 from pipelines.train.config import BaseModelConfig, TrainConfig
-from pipelines.train.corpus import TrainingCorpus, open_corpus, read_ids, read_shard
+from pipelines.train.corpus import TrainingCorpus, open_corpus, read_shard
 from pipelines.train.export import export_model
 from pipelines.train.loader import Batch, Loader
 from pipelines.train.model import InitRecord, build_model
@@ -108,7 +108,7 @@ class Trainer:
             config=config.data,
             seed=config.seed,
             corpus_fingerprint=corpus.fingerprint,
-            exclude_ids=read_ids(config.exclude_ids),
+            exclude_ids=read_ids(config.exclude_ids, option="exclude_ids") or frozenset(),
         )
         self.progress = Progress()
         self._resume()

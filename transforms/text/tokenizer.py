@@ -7,6 +7,7 @@ U+2581, SentencePiece's sign for a space.
 
 import hashlib
 import io
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,11 @@ def load_tokenizer(path: str | Path) -> SentencePieceTokenizer | HfTokenizer:
     if len(models) == 1 and models[0].suffix == ".model":
         return SentencePieceTokenizer(models[0])
     raise UserError(f"no text tokenizer at {path}: expected a .model file, or a folder with {HF_FILE} or one .model")
+
+
+def copy_text_tokenizer(source: Path, target: Path) -> None:
+    """Copy a ``.model`` file or the tokenizer files of a folder (weights beside them stay where they are)."""
+    target.mkdir(parents=True, exist_ok=True)
+    files = [source] if source.is_file() else [p for p in source.iterdir() if p.suffix in (".json", ".model", ".txt")]
+    for file in files:
+        shutil.copyfile(file, target / file.name)

@@ -9,7 +9,7 @@ import torch
 
 from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
 from pipelines.fit.vocoder_acoustic import deduplicate, drop_streams
-from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings, to_100_hz
+from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings, shifted, to_100_hz
 from pipelines.fit.vocoder_losses import Judges
 from pipelines.fit.vocoder_wave import WaveTrainer, true_mel
 from schemas.errors import UserError
@@ -146,3 +146,16 @@ def test_runs_and_their_lengths() -> None:
 def test_f0_halves_are_averaged_where_both_are_voiced() -> None:
     f0_hz = np.array([0, 0, 100, 0, 0, 90, 100, 110], np.float32)
     np.testing.assert_array_equal(to_100_hz(F0Contour(f0_hz, f0_hz > 0)), [0, 100, 90, 105])
+
+
+@pytest.mark.parametrize("samples", [160, 320, 640])
+def test_a_shifted_recording_is_the_rest_of_it(recordings: list[FittingRecording], samples: int) -> None:
+    whole, rest = recordings[2], shifted(recordings[2], samples)
+    length, frames = whole.num_samples - samples, samples // 160
+    assert rest.num_samples == length
+    assert len(rest.waveform) == 160 * len(rest.f0_hz) == 160 * rest.mel.shape[1]
+    assert len(rest.waveform) % 640 == 0
+    np.testing.assert_array_equal(rest.waveform[:length], whole.waveform[samples : samples + length])
+    kept = len(whole.f0_hz) - frames
+    np.testing.assert_array_equal(rest.f0_hz[:kept], whole.f0_hz[frames:])
+    np.testing.assert_array_equal(rest.mel[:, :kept], whole.mel[:, frames:])
