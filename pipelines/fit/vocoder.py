@@ -26,6 +26,7 @@ from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_
 from schemas.errors import UserError
 from schemas.records import StreamKind, Utterance
 from transforms.backend import BackendConfig, digest_json
+from transforms.devices import Device, pick_device
 from transforms.encoder import SpeechEncoderConfig
 from transforms.registry import Role, config_class
 from transforms.vocoder._acoustic import AcousticModel
@@ -88,8 +89,9 @@ class VocoderFitConfig(BaseModel):
     refine_steps: int = Field(default=800, ge=0)
     period_judge_channels: tuple[int, ...] = (16, 32, 64, 64)
     spectrogram_judge_channels: int = Field(default=12, ge=1)
+    device: Device = "auto"
     threads: int = Field(default=1, ge=1)
-    bf16: bool = Field(default=False, description="faster where the CPU has AVX-512 bf16 or AMX, slower elsewhere")
+    bf16: bool = Field(default=False, description="for GPUs, and CPUs with AVX-512 bf16 or AMX; slower on others")
 
     @field_validator("acoustic_shifts_samples")
     @classmethod
@@ -142,6 +144,7 @@ class _Fit:
         work: Path | None,
     ) -> None:
         self._config, self._seed, self._say, self._work = config, seed, say, work
+        self._device = pick_device(config.device)
         read = read_recordings(recordings, cache=None if work is None else work / "f0.npz", say=say)
         if len(read) < 2:
             raise UserError("fit vocoder: at least two recordings are needed, one of them to validate")
@@ -182,13 +185,13 @@ class _Fit:
         durations = build_duration_model(self._description)
         figures["duration_error_frames"] = fit_durations(
             durations, self._training, self._validation, steps=self._config.duration_steps,
-            learning_rate=self._config.acoustic_learning_rate, seed=self._seed,
+            learning_rate=self._config.acoustic_learning_rate, seed=self._seed, device=self._device,
         )  # fmt: skip
         generator, refined_error = self._refine(wave, acoustic)
         figures |= {"copy_synthesis_mel_l1": true_error, "resynthesis_mel_l1": refined_error}
         models = {"acoustic": acoustic.model, "durations": durations, "generator": generator}
         tensors = {
-            f"{prefix}.{name}": value.detach().half().contiguous()
+            f"{prefix}.{name}": value.detach().half().cpu().contiguous()
             for prefix, model in models.items()
             for name, value in model.state_dict().items()
         }
@@ -220,6 +223,7 @@ class _Fit:
             bf16=config.bf16,
             seed=self._seed,
             phase=phase,
+            device=self._device,
         )
 
     def _fit_wave(self) -> tuple[WaveTrainer, float]:
@@ -240,7 +244,10 @@ class _Fit:
             say=self._say,
         )
         error = copy_synthesis_error(
-            trainer.mean_generator(build_generator(config.architecture)), self._validation, true_mel
+            trainer.mean_generator(build_generator(config.architecture)),
+            self._validation,
+            true_mel,
+            device=self._device,
         )
         self._say(f"wave: mel L1 of copy synthesis {error:.3f}")
         return trainer, error
@@ -259,6 +266,7 @@ class _Fit:
             learning_rate=config.acoustic_learning_rate,
             bf16=config.bf16,
             seed=self._seed,
+            device=self._device,
         )
         trainer.run(
             steps=config.acoustic_steps,
@@ -307,7 +315,7 @@ class _Fit:
             say=self._say,
         )
         generator = trainer.mean_generator(build_generator(config.architecture))
-        return generator, copy_synthesis_error(generator, self._validation, predicted_mel)
+        return generator, copy_synthesis_error(generator, self._validation, predicted_mel, device=self._device)
 
 
 def _speakers(recordings: list[FittingRecording], default: str | None) -> tuple[str, ...]:

@@ -82,8 +82,10 @@ class AcousticTrainer:
         learning_rate: float,
         bf16: bool,
         seed: int,
+        device: torch.device,
     ) -> None:
-        self.model = model
+        self.model = model.to(device)
+        self._device = device
         self._bf16 = bf16
         self._hops, self._speakers, self._seed, self._rate = hops, speakers, seed, learning_rate
         self._crop_units = crop_units
@@ -111,7 +113,8 @@ class AcousticTrainer:
         if state is not None:
             self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
             self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
-            self._best = state["best"]  # type: ignore[assignment]
+            best: dict[str, torch.Tensor] = state["best"]  # type: ignore[assignment]
+            self._best = {name: value.to(self._device) for name, value in best.items()}
             self._best_error, self._step = float(state["best_error"]), int(state["step"])  # type: ignore[arg-type, call-overload]
         while self._step < steps:
             self._train_step(steps, batch)
@@ -152,11 +155,13 @@ class AcousticTrainer:
             f0s.append(cut(recording.f0_hz, start, frames))
             inside.append((np.arange(frames) < frames - lacking * ratio).astype(np.float32))
             speakers.append(self._speakers.index(recording.speaker))
-        dropped = torch.from_numpy(drop_streams(np.stack(codes), self.model, rng))
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
-            out = self.model(dropped[:, 0], dropped[:, 1], dropped[:, 2], torch.tensor(speakers))
+        dropped = torch.from_numpy(drop_streams(np.stack(codes), self.model, rng)).to(self._device)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            out = self.model(dropped[:, 0], dropped[:, 1], dropped[:, 2], torch.tensor(speakers, device=self._device))
         out = Acoustics(*(part.float() for part in out))
-        loss, _ = acoustic_loss(out, *(torch.from_numpy(np.stack(part)) for part in (mels, f0s, inside)))
+        loss, _ = acoustic_loss(
+            out, *(torch.from_numpy(np.stack(part)).to(self._device) for part in (mels, f0s, inside))
+        )
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -181,8 +186,8 @@ class AcousticTrainer:
         if not with_prosody:
             codes_3U = codes_3U.clone()
             codes_3U[1], codes_3U[2] = self.model.shape.pitch_codes, self.model.shape.style_codes
-        speaker = torch.tensor([self._speakers.index(recording.speaker)])
-        predicted: np.ndarray = self.model(*(row[None] for row in codes_3U), speaker).mel[0].numpy()
+        speaker = torch.tensor([self._speakers.index(recording.speaker)], device=self._device)
+        predicted: np.ndarray = self.model(*(row[None] for row in codes_3U), speaker).mel[0].cpu().numpy()
         return predicted
 
 
@@ -194,12 +199,14 @@ def fit_durations(
     steps: int,
     learning_rate: float,
     seed: int,
+    device: torch.device,
     batch: int = 16,
     crop: int = 64,
 ) -> float:
     """Squared error on ``log(1 + frames)`` of deduplicated units; returns the mean absolute error in frames."""
     runs = [deduplicate(recording.codes["units"]) for recording in training]
     runs = [run for run in runs if len(run[0]) > 0]
+    model.to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.05)
     chances = np.array([len(ids) for ids, _ in runs], dtype=np.float64)
     chances /= chances.sum()
@@ -217,8 +224,8 @@ def fit_durations(
             ids[row, :length] = units[start : start + length]
             targets[row, :length] = np.log1p(frames[start : start + length])
             inside[row, :length] = 1.0
-        error = (model(torch.from_numpy(ids)) - torch.from_numpy(targets)).square() * torch.from_numpy(inside)
-        loss = error.sum() / float(inside.sum())
+        ids_BU, targets_BU, inside_BU = (torch.from_numpy(array).to(device) for array in (ids, targets, inside))
+        loss = ((model(ids_BU) - targets_BU).square() * inside_BU).sum() / inside_BU.sum()
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimiser.step()
@@ -228,7 +235,8 @@ def fit_durations(
         for recording in validation:
             units, frames = deduplicate(recording.codes["units"])
             if len(units):
-                guessed = (model(torch.from_numpy(units)[None])[0].exp() - 1.0).round().clamp(min=1).numpy()
+                log_frames = model(torch.from_numpy(units)[None].to(device))[0]
+                guessed = (log_frames.exp() - 1.0).round().clamp(min=1).cpu().numpy()
                 errors.append(np.abs(guessed - frames))
     return float(np.concatenate(errors).mean()) if errors else 0.0
 

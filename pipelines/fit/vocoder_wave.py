@@ -56,8 +56,10 @@ class WaveTrainer:
         bf16: bool,
         seed: int,
         phase: int,
+        device: torch.device,
     ) -> None:
-        self.generator, self.judges = generator, judges
+        self.generator, self.judges = generator.to(device), judges.to(device)
+        self._device = device
         self.mean = {name: value.detach().clone() for name, value in generator.state_dict().items()}
         self._bf16, self._rate = bf16, learning_rate
         self._seed, self._phase = seed, phase
@@ -80,7 +82,8 @@ class WaveTrainer:
         self.judges.load_state_dict(parts["judges"])  # type: ignore[arg-type]
         self._make.load_state_dict(parts["make"])  # type: ignore[arg-type]
         self._judge.load_state_dict(parts["judge"])  # type: ignore[arg-type]
-        self.mean = parts["mean"]  # type: ignore[assignment]
+        mean: dict[str, torch.Tensor] = parts["mean"]  # type: ignore[assignment]
+        self.mean = {name: value.to(self._device) for name, value in mean.items()}
         self.step = int(parts["step"])  # type: ignore[call-overload]
 
     def follow(self, earlier: "WaveTrainer") -> None:
@@ -91,7 +94,7 @@ class WaveTrainer:
     def mean_generator(self, like: Generator) -> Generator:
         """``like`` with the running mean of the weights, ready to use."""
         like.load_state_dict(self.mean)
-        return like.eval()
+        return like.to(self._device).eval()
 
     def train_step(
         self, sampler: CropSampler, mels: Mels, *, batch: int, adversarial: bool, rate: float
@@ -102,10 +105,10 @@ class WaveTrainer:
                 group["lr"] = self._rate * rate
         rng = np.random.default_rng([self._seed, self._phase, self.step])
         mel_BMT, f0_BT, real_BN = self._batch(rng, sampler, mels, batch)
-        noise_BN = torch.from_numpy(rng.standard_normal(real_BN.shape, dtype=np.float32))
-        pulses_BN = pulse_train(f0_BT, torch.from_numpy(rng.random(batch)))
+        noise_BN = torch.from_numpy(rng.standard_normal(real_BN.shape, dtype=np.float32)).to(self._device)
+        pulses_BN = pulse_train(f0_BT, torch.from_numpy(rng.random(batch)).to(self._device))
         edge = _EDGE_FRAMES * MEL_HOP_SAMPLES
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
             fake_BN = self.generator(mel_BMT, pulses_BN, noise_BN)[:, edge:-edge]
         real_BN = real_BN[:, edge:-edge]
         losses: dict[str, torch.Tensor] = {}
@@ -117,7 +120,7 @@ class WaveTrainer:
         total = _MEL_WEIGHT * losses["mel"] + _SPECTRAL_WEIGHT * losses["spectral"]
         if adversarial:
             self.judges.requires_grad_(False)
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
+            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
                 with torch.no_grad():
                     judged_real = self.judges(real_BN[judged])
                 judged_fake = self.judges(fake_BN[judged])
@@ -134,7 +137,7 @@ class WaveTrainer:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _train_judges(self, real_BN: torch.Tensor, fake_BN: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bf16):
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
             loss = judges_loss(self.judges(real_BN), self.judges(fake_BN))
         self._judge.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -157,21 +160,24 @@ class WaveTrainer:
             f0_T = cut(recording.f0_hz, start, sampler.frames)
             wave_N = cut(recording.waveform, start * MEL_HOP_SAMPLES, sampler.frames * MEL_HOP_SAMPLES)
             rows.append((np.maximum(mel_MT + log_gain, LOG_FLOOR), f0_T, wave_N * np.exp(log_gain)))
-        stack = [torch.from_numpy(np.stack(part).astype(np.float32)) for part in zip(*rows, strict=True)]
+        stack = [
+            torch.from_numpy(np.stack(part).astype(np.float32)).to(self._device) for part in zip(*rows, strict=True)
+        ]
         return stack[0], stack[1], stack[2]
 
 
 @torch.inference_mode()
-def copy_synthesis_error(generator: Generator, recordings: list[FittingRecording], mels: Mels) -> float:
+def copy_synthesis_error(
+    generator: Generator, recordings: list[FittingRecording], mels: Mels, *, device: torch.device
+) -> float:
     """Mean L1 between the log-mels of recordings and of what the generator makes of ``mels`` and their F0."""
     errors = []
     for index, recording in enumerate(recordings):
-        frames = len(recording.f0_hz)
-        mel_MT = mels(recording, 0.0).astype(np.float32)
-        noise = np.random.default_rng(index).standard_normal((1, frames * MEL_HOP_SAMPLES), dtype=np.float32)
-        pulses = pulse_train(torch.from_numpy(recording.f0_hz)[None], torch.zeros(1))
-        fake = generator(torch.from_numpy(mel_MT)[None], pulses, torch.from_numpy(noise))
-        errors.append(float(functional.l1_loss(log_mel(fake), log_mel(torch.from_numpy(recording.waveform)[None]))))
+        noise = np.random.default_rng(index).standard_normal(len(recording.waveform), dtype=np.float32)
+        arrays = (mels(recording, 0.0).astype(np.float32), recording.f0_hz, noise, recording.waveform)
+        mel_1MT, f0_1T, noise_1N, real_1N = (torch.from_numpy(array)[None].to(device) for array in arrays)
+        fake_1N = generator(mel_1MT, pulse_train(f0_1T, torch.zeros(1, device=device)), noise_1N)
+        errors.append(float(functional.l1_loss(log_mel(fake_1N), log_mel(real_1N))))
     return float(np.mean(errors))
 
 

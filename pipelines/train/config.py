@@ -86,9 +86,6 @@ class DataConfig(_Section):
         streams: Kinds of speech tokens (``[units]`` is BASE); null takes all that the token store has.
         marker_style: ``spiritlm`` writes ``[Text]`` and ``[Speech]``.
         eos: End every document with EOS, so that generation stops.
-        speech_noise: Share of the speech tokens that the model sees replaced by random ones of their kind; what it is
-            to predict stays. A model that generates sees its own mistakes: on a small corpus it must learn to go by
-            the prompt rather than by the last few units (scheduled sampling's aim, Bengio et al. 2015).
         window_shards: Shards that are open together; rows are shuffled within such a window.
         lookahead: Rows' worth of documents from which a row is packed.
     """
@@ -101,7 +98,6 @@ class DataConfig(_Section):
     eos: bool = True
     mixture: MixtureConfig = MixtureConfig()
     interleave: InterleaveConfig = InterleaveConfig()
-    speech_noise: float = Field(default=0.0, ge=0, lt=1)
     window_shards: PositiveInt = 16
     lookahead: PositiveInt = 4
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pipelines.train.config import DataConfig
 from pipelines.train.documents import Document, DocumentStream, Encode, ReadShard, ShardCache, split_pieces
 from schemas.errors import UserError
-from schemas.records import STREAM_KINDS, StoredUtterance, TokenIds
+from schemas.records import StoredUtterance, TokenIds
 from schemas.vocabulary import VocabularyLayout
 from transforms.backend import digest_json
 from transforms.interleave import Source, encode_utterance
@@ -112,8 +112,6 @@ class Loader:
         self._tokens = dict.fromkeys(encoders, 0)
         self._waiting: list[Document] = []
         self._config = config
-        self._layout = layout
-        self._seed = seed
         self._fingerprint = digest_json(
             [
                 corpus_fingerprint,
@@ -147,26 +145,12 @@ class Loader:
             start = 0
             for number, document in enumerate(row):
                 end = start + len(document.tokens)
-                tokens[index, start:end] = self._corrupt(document)
+                tokens[index, start:end] = document.tokens
                 targets[index, start : end - 1] = document.tokens[1:]
                 positions[index, start:end] = np.arange(end - start)
                 documents[index, start:end] = number
                 start = end
         return Batch(tokens, targets, positions, documents)
-
-    def _corrupt(self, document: Document) -> TokenIds:
-        """The document as input: a share of its speech tokens are others of their kind, drawn by its address."""
-        if self._config.speech_noise == 0:
-            return document.tokens
-        address = document.address
-        rng = rng_for(f"{address}", stage="speech-noise", run_seed=self._seed, epoch=address.epoch)
-        noisy = document.tokens.copy()
-        chosen = rng.random(len(noisy)) < self._config.speech_noise
-        for kind in STREAM_KINDS:
-            start, size = self._layout.offset(kind), self._layout.codebook_size(kind)
-            (places,) = np.nonzero(chosen & (noisy >= start) & (noisy < start + size))
-            noisy[places] = rng.integers(start, start + max(size, 1), len(places))
-        return noisy
 
     def _next_row(self) -> list[Document]:
         waiting = self._waiting

@@ -94,12 +94,13 @@ def _stft(waves_BN: torch.Tensor) -> torch.Tensor:
     """Complex, ``(B, 81, N // 40)``; frame ``i`` is centred on sample ``40 * i + 20``. Edges see zeros."""
     padding = (STFT_SIZE - STFT_HOP_SAMPLES) // 2
     padded = functional.pad(waves_BN, (padding, padding))
-    return torch.stft(padded, STFT_SIZE, STFT_HOP_SAMPLES, window=hann(STFT_SIZE), center=False, return_complex=True)
+    window = hann(STFT_SIZE, waves_BN.device)
+    return torch.stft(padded, STFT_SIZE, STFT_HOP_SAMPLES, window=window, center=False, return_complex=True)
 
 
 def _istft(spectrum_BFT: torch.Tensor) -> torch.Tensor:
     """Inverse of ``_stft``: overlap-add of windowed frames over the sum of squared windows; ``(B, 40 * T)``."""
-    window = hann(STFT_SIZE)
+    window = hann(STFT_SIZE, spectrum_BFT.device)
     frames_BST = torch.fft.irfft(spectrum_BFT, STFT_SIZE, dim=1) * window[:, None]
     padding = (STFT_SIZE - STFT_HOP_SAMPLES) // 2
     samples = STFT_HOP_SAMPLES * spectrum_BFT.shape[2]

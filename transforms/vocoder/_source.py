@@ -51,7 +51,7 @@ def _fill_unvoiced(f0_BT: torch.Tensor) -> torch.Tensor:
     """Unvoiced frames take the last voiced value before them, or else the first after, or else 150 Hz."""
     frames = f0_BT.shape[1]
     voiced_BT = f0_BT > 0
-    positions = torch.arange(frames).expand_as(f0_BT)
+    positions = torch.arange(frames, device=f0_BT.device).expand_as(f0_BT)
     before_BT = torch.where(voiced_BT, positions, -1).cummax(dim=1).values
     after_BT = torch.where(voiced_BT, positions, frames).flip(1).cummin(dim=1).values.flip(1)
     source_BT = torch.where(before_BT >= 0, before_BT, after_BT.clamp(max=frames - 1))

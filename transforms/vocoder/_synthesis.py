@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from schemas.errors import UserError
 from schemas.records import Stream, StreamKind, TokenIds, Waveform
+from transforms.devices import Device, pick_device
 from transforms.vocoder._acoustic import (
     AcousticModel,
     Acoustics,
@@ -60,9 +61,9 @@ class HifiganVocoder:
     The noise is drawn from a fixed seed, so the same streams give the same audio.
     """
 
-    def __init__(self, description: VocoderDescription, weights: Path, *, device: str) -> None:
+    def __init__(self, description: VocoderDescription, weights: Path, *, device: Device) -> None:
         self._description = description
-        self._device = torch.device(device)
+        self._device = pick_device(device)
         self._acoustic = AcousticModel(acoustic_shape(description))
         self._durations = build_duration_model(description)
         self._generator = build_generator(description.architecture)

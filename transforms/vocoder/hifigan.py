@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.errors import UserError
 from schemas.records import StreamKind
 from transforms.assets import BUNDLED, resolve_asset
-from transforms.backend import BackendConfig, digest_file, digest_json
+from transforms.backend import BackendConfig, digest_json
+from transforms.devices import Device
+from transforms.digests import cached_digest
 
 if TYPE_CHECKING:
     from transforms.vocoder._synthesis import HifiganVocoder
@@ -63,15 +65,16 @@ class VocoderDescription(BaseModel):
 
 
 class HifiganConfig(BackendConfig):
-    """Synthesises 16 kHz audio on the CPU or a GPU.
+    """A vocoder of ``plait fit vocoder``, or the bundled one.
 
     Args:
         path: Folder with ``vocoder.safetensors`` and ``vocoder.json``, or ``bundled``.
+        device: Where the models run; ``auto`` takes a GPU if there is one.
     """
 
     kind: Literal["hifigan"] = "hifigan"
     path: str = BUNDLED
-    device: str = "cpu"
+    device: Device = "auto"
 
     @property
     def folder(self) -> Path:
@@ -98,7 +101,7 @@ class HifiganConfig(BackendConfig):
     @cached_property
     def fingerprint(self) -> str:
         weights = resolve_asset(str(self.folder / WEIGHTS_NAME), bundled_name=BUNDLED_NAME)
-        return digest_json(["hifigan", self.description.model_dump(mode="json"), digest_file(weights)])
+        return digest_json(["hifigan", self.description.model_dump(mode="json"), cached_digest(weights)])
 
     def load(self) -> "HifiganVocoder":
         """Reads the weights. Imports torch.

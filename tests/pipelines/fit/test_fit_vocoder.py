@@ -67,7 +67,9 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[FittingRecordin
 def small_trainer() -> WaveTrainer:
     torch.manual_seed(0)
     generator = Generator((32, 24, 16), (3, 5), (1, 3))
-    return WaveTrainer(generator, Judges((4, 8), 4), learning_rate=2e-3, bf16=False, seed=0, phase=1)
+    return WaveTrainer(
+        generator, Judges((4, 8), 4), learning_rate=2e-3, bf16=False, seed=0, phase=1, device=torch.device("cpu")
+    )
 
 
 def train(trainer: WaveTrainer, recordings: list[FittingRecording], steps: int, *, adversarial: bool) -> list[float]:
