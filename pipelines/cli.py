@@ -148,11 +148,11 @@ def demo() -> None:
 
 def print_figures(figures: dict[str, Any], indent: str = "") -> None:
     for name, value in figures.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             print(f"{indent}{name}:")
             print_figures(value, indent + "  ")
         else:
-            print(f"{indent}{name}: {value}")
+            print(f"{indent}{name}: {value if value != {} else 'none'}")
 
 
 def main() -> None:
