@@ -4,6 +4,7 @@ A stage is a picklable description; ``open`` loads its model where it runs and r
 records to their successors. Every engine runs these same objects.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
@@ -11,7 +12,7 @@ from typing import Any, Protocol, cast
 import soundfile
 import soxr
 
-from schemas.errors import RecordError
+from schemas.errors import EngineError, RecordError, TransientError
 from schemas.records import DeadLetter, SourceRow, SpokenWord, Stream, StreamKind, Utterance
 from transforms.align.gate import GateConfig, judge
 from transforms.align.protocol import AlignerConfig
@@ -19,7 +20,8 @@ from transforms.align.readings import align_text
 from transforms.audio import AudioReader
 from transforms.encoder import SpeechEncoderConfig
 
-Batch = list[Utterance]
+RETRY_PAUSES_S = (1.0, 4.0, 16.0)
+
 Run = Callable[[Sequence[Any]], list[Utterance]]
 
 
@@ -127,24 +129,45 @@ class Encode:
 
 
 def apply_stage(
-    name: str, run: Run, batch: Sequence[SourceRow] | Sequence[Utterance]
+    name: str,
+    run: Run,
+    batch: Sequence[SourceRow] | Sequence[Utterance],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[list[Utterance], list[DeadLetter]]:
     """Run a stage on a batch. If a record fails, each is run by itself, so that only the culprit is lost.
 
-    Anything but a RecordError is a bug or a transient fault and passes through.
+    Raises:
+        EngineError: A fault of the surroundings that did not pass. Anything else but a RecordError is a bug and
+            passes through.
     """
     try:
-        return run(batch), []
+        return _patiently(name, run, batch, sleep), []
     except RecordError as error:
         if len(batch) == 1:
             return [], [_dead_letter(batch[0], name, error)]
     done: list[Utterance] = []
     dropped: list[DeadLetter] = []
     for record in batch:
-        kept, lost = apply_stage(name, run, cast(Sequence[Utterance], [record]))
+        kept, lost = apply_stage(name, run, cast(Sequence[Utterance], [record]), sleep=sleep)
         done += kept
         dropped += lost
     return done, dropped
+
+
+def _patiently(
+    name: str, run: Run, batch: Sequence[SourceRow] | Sequence[Utterance], sleep: Callable[[float], None]
+) -> list[Utterance]:
+    for pause in RETRY_PAUSES_S:
+        try:
+            return run(batch)
+        except TransientError:
+            sleep(pause)
+    try:
+        return run(batch)
+    except TransientError as error:
+        tries = len(RETRY_PAUSES_S) + 1
+        raise EngineError(f"{name}: {error}; gave up after {tries} tries, run again to resume") from error
 
 
 def _dead_letter(record: SourceRow | Utterance, stage: str, error: RecordError) -> DeadLetter:
