@@ -1,6 +1,7 @@
 """The command line. Mistakes of the user end in one line and exit code 2, failed runs in exit code 1."""
 
 import inspect as python_inspect
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -156,6 +157,8 @@ def print_figures(figures: dict[str, Any], indent: str = "") -> None:
 
 
 def main() -> None:
+    # Threads that wait by spinning crawl when another process wants a core; read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()
 
 

@@ -10,10 +10,12 @@ Five phases, each resumed from its own checkpoint; only those marked * depend on
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator
 from safetensors.torch import save_file
@@ -42,6 +44,7 @@ from transforms.vocoder.hifigan import (
 )
 
 _REFINE_RATE = 0.3  # of the wave phase's first learning rate
+_REFINE_BASE = 0.3  # share of crops predicted from units alone
 _KEPT_APART_EVERY = 40  # one recording in so many validates
 _WAVE_OPTIONS = ("wave_", "adversarial_", "period_judge_", "spectrogram_judge_")
 
@@ -56,7 +59,7 @@ def _backend(role: Role) -> BeforeValidator:
 
 
 class VocoderFitConfig(BaseModel):
-    """Options of ``plait fit vocoder``. The defaults are those of the bundled voice."""
+    """Options of ``plait fit vocoder``. The bundled voice took the defaults, ``bf16`` and ``speaker_weights`` apart."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,13 +75,13 @@ class VocoderFitConfig(BaseModel):
     architecture: Architecture = Field(default_factory=Architecture)
     default_speaker: str | None = Field(default=None, description="who speaks when none is named; else the longest")
     speaker_weights: dict[str, float] = Field(default_factory=dict, description="factor on a speaker's share of crops")
-    wave_steps: int = Field(default=4000, ge=1)
-    adversarial_from: int = Field(default=2500, ge=0, description="wave step at which the discriminators join")
+    wave_steps: int = Field(default=2800, ge=1)
+    adversarial_from: int = Field(default=2000, ge=0, description="wave step at which the discriminators join")
     wave_batch: int = Field(default=8, ge=1)
     wave_crop_frames: int = Field(default=64, ge=16, description="of 10 ms")
     wave_learning_rate: float = Field(default=8e-4, gt=0)
     wave_decay_steps: int = Field(default=8000, ge=1, description="steps in which the learning rate falls tenfold")
-    acoustic_steps: int = Field(default=2500, ge=1)
+    acoustic_steps: int = Field(default=5000, ge=1)
     acoustic_batch: int = Field(default=8, ge=1)
     acoustic_crop_units: int = Field(default=100, ge=8)
     acoustic_shifts_samples: tuple[int, ...] = Field(
@@ -86,7 +89,9 @@ class VocoderFitConfig(BaseModel):
     )
     acoustic_learning_rate: float = Field(default=1e-3, gt=0)
     duration_steps: int = Field(default=1000, ge=1)
-    refine_steps: int = Field(default=800, ge=0)
+    refine_steps: int = Field(
+        default=0, ge=0, description="more wave steps, on the mels that the acoustic half predicts"
+    )
     period_judge_channels: tuple[int, ...] = (16, 32, 64, 64)
     spectrogram_judge_channels: int = Field(default=12, ge=1)
     device: Device = "auto"
@@ -284,16 +289,14 @@ class _Fit:
         return trainer, figures
 
     def _refine(self, wave: WaveTrainer, acoustic: AcousticTrainer) -> tuple[Generator, float]:
-        predicted = {
-            recording.index: (
-                acoustic.predict(recording, with_prosody=True).astype(np.float16),
-                acoustic.predict(recording, with_prosody=False).astype(np.float16),
-            )
-            for recording in self._recordings
-        }
+        by_index = {recording.index: recording for recording in self._recordings}
+
+        @cache
+        def predict(index: int, with_prosody: bool) -> npt.NDArray[np.float16]:
+            return acoustic.predict(by_index[index], with_prosody=with_prosody).astype(np.float16)
 
         def predicted_mel(recording: FittingRecording, draw: float) -> np.ndarray:
-            return predicted[recording.index][int(draw >= 0.7)]
+            return predict(recording.index, draw >= _REFINE_BASE)
 
         config = self._config
         trainer = self._trainer(phase=4)

@@ -174,7 +174,7 @@ def copy_synthesis_error(
     errors = []
     for index, recording in enumerate(recordings):
         noise = np.random.default_rng(index).standard_normal(len(recording.waveform), dtype=np.float32)
-        arrays = (mels(recording, 0.0).astype(np.float32), recording.f0_hz, noise, recording.waveform)
+        arrays = (mels(recording, 1.0).astype(np.float32), recording.f0_hz, noise, recording.waveform)
         mel_1MT, f0_1T, noise_1N, real_1N = (torch.from_numpy(array)[None].to(device) for array in arrays)
         fake_1N = generator(mel_1MT, pulse_train(f0_1T, torch.zeros(1, device=device)), noise_1N)
         errors.append(float(functional.l1_loss(log_mel(fake_1N), log_mel(real_1N))))

@@ -8,6 +8,7 @@ from pipelines.progress import meter
 from pipelines.train.config import TrainConfig
 from pipelines.train.loop import train
 from pipelines.yaml_config import read_yaml, validate
+from schemas.errors import EngineError
 
 
 def load_training(path: str, *, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -16,8 +17,14 @@ def load_training(path: str, *, overrides: Sequence[str] = ()) -> TrainConfig:
 
 
 def run_training(config: TrainConfig) -> dict[str, Any]:
-    """Train with a meter; the figures lie in ``metrics.json`` of the output too."""
+    """Train with a meter; the figures lie in ``metrics.json`` of the output too.
+
+    Raises:
+        EngineError: The run was told to stop; its checkpoint stands.
+    """
     with meter("train", total=config.steps, unit="steps") as show:
         figures = train(config, say=lambda step, total, loss, rate: show(step, f"loss {loss:.3f}, {rate:.0f} tokens/s"))
+    if not figures["finished"]:
+        raise EngineError(f"training stopped at step {figures['steps']} and saved; run again to go on")
     update_metrics(config.output, "training", figures)
     return figures

@@ -80,8 +80,8 @@ def train(trainer: WaveTrainer, recordings: list[FittingRecording], steps: int, 
 
 
 def test_loss_falls_on_real_prompts(recordings: list[FittingRecording]) -> None:
-    losses = train(small_trainer(), recordings, 30, adversarial=False)
-    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
+    losses = train(small_trainer(), recordings, 16, adversarial=False)
+    assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:2])
 
 
 def test_a_restored_trainer_takes_the_same_steps(recordings: list[FittingRecording]) -> None:
