@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import RunConfig, load_run
+from pipelines.evaluate.both_ways import evaluate_both_ways
 from pipelines.evaluate.resynthesis import evaluate_resynthesis
 from pipelines.infer.command import load_model
 from pipelines.ingest import read_rows
@@ -16,17 +17,20 @@ from pipelines.run import encoder_configs
 from pipelines.run import run as run_corpus
 from pipelines.run_folder import RunFolder
 from pipelines.samples import SampleAnswer, write_samples
+from pipelines.store import ShardSet
 from pipelines.train.job import load_training, run_training
 from schemas.errors import UserError
 from schemas.records import SourceRow, StoredUtterance, Utterance, Waveform
 from transforms.audio import decode
 from transforms.registry import config_class
+from transforms.seeds import rng_for
 
 CORPUS_JOB = Path("jobs/demo/corpus.yaml")
 TRAIN_JOB = Path("jobs/demo/train.yaml")
 HELD_OUT = Path("examples/asterisk-en/heldout.txt")
 # Prompts of the four directions, from what the model has seen: the demo shows that the way is whole, no more.
-PROMPTS = ("vm-goodbye", "agent-loginok", "queue-thankyou", "demo-congrats")
+PROMPTS = ("agent-alreadyon", "queue-thankyou", "vm-savefolder", "dir-instr")
+BOTH_WAYS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ def demo() -> DemoResult:
     update_metrics(config.output, "training", figures["training"])
     model = load_model(training.output)
     answers = write_samples(model, prompts(config), Path(config.output) / "samples", seed=config.seed)
+    print("reading ten texts aloud and writing ten recordings down", flush=True)
+    figures["both_ways"] = evaluate_both_ways(model, held_in(config, seed=config.seed))
+    update_metrics(config.output, "both_ways", figures["both_ways"])
     print("re-synthesising the held-out recordings and transcribing them", flush=True)
     vocoder = config_class("vocoder", "hifigan")().load()  # type: ignore[attr-defined]
     figures["resynthesis"] = evaluate_resynthesis(list(held_out(config)), encoder_configs(config), vocoder)
@@ -69,6 +76,15 @@ def prompts(config: RunConfig) -> list[tuple[StoredUtterance, Waveform]]:
         record.utterance_id: (record, wave) for record, wave in utterances_with_audio(RunFolder(config.output).corpus)
     }
     return [stored[name] for name in PROMPTS]
+
+
+def held_in(config: RunConfig, *, seed: int) -> list[StoredUtterance]:
+    """Ten utterances of five words and more that the model was trained on."""
+    excluded = set(HELD_OUT.read_text(encoding="utf-8").split())
+    stored = ShardSet(RunFolder(config.output).corpus).utterances()
+    fit = [record for record in stored if record.utterance_id not in excluded and 5 <= len(record.words) <= 14]
+    chosen = rng_for("both-ways", stage="demo", run_seed=seed).permutation(len(fit))[:BOTH_WAYS]
+    return [fit[index] for index in chosen]
 
 
 def held_out(config: RunConfig) -> Iterator[Utterance]:
@@ -97,6 +113,11 @@ def summary(result: DemoResult) -> Iterator[str]:
         f"WER          {100 * resynthesis['wer_expressive']:.1f} % re-synthesised (EXPRESSIVE), "
         f"{100 * resynthesis['wer_base']:.1f} % (BASE), {100 * resynthesis['wer_original']:.1f} % original; "
         f"{resynthesis['utterances']:.0f} held-out recordings"
+    )
+    both = result.figures["both_ways"]
+    yield (
+        f"both ways    WER {100 * both['wer_spoken']:.1f} % of {both['utterances']:.0f} texts that the model read "
+        f"aloud, {100 * both['wer_written']:.1f} % of as many recordings that it wrote down; all seen in training"
     )
     yield ""
     yield f"shards       {result.output}/corpus  {result.output}/interleaved/epoch-0"

@@ -14,6 +14,8 @@ from schemas.manifest import dump_json
 from schemas.records import SAMPLE_RATE_HZ, Modality, StoredUtterance, Waveform
 
 INDEX = "samples.json"
+# A model may find that half an utterance is a whole one; a sample is there to be heard.
+MIN_NEW_TOKENS = 4
 DIRECTIONS: tuple[tuple[Modality, Modality], ...] = (
     ("text", "text"),
     ("text", "speech"),
@@ -49,7 +51,7 @@ def write_samples(
         name = f"{source}-to-{target}"
         text, audio = (record.text, waveform) if source != target else _first_half(record, waveform)
         part: Part = Text(text) if source == "text" else Speech(audio=audio)
-        (answer,) = model.generate([[part]], output=target, seed=seed, temperature=0.3, max_new_tokens=400)
+        (answer,) = model.generate([[part]], output=target, seed=seed, temperature=0.3, min_new_tokens=MIN_NEW_TOKENS)
         prompt_wav = _write(folder / f"{name}.prompt.wav", audio) if source == "speech" else ""
         spoken = [part.audio for part in answer if isinstance(part, Speech) and isinstance(part.audio, np.ndarray)]
         wav = _write(folder / f"{name}.wav", np.concatenate(spoken)) if spoken else ""

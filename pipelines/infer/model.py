@@ -120,12 +120,14 @@ class SpeechTextModel:
         *,
         output: Output,
         max_new_tokens: int = 256,
+        min_new_tokens: int = 0,
         temperature: float = 0.8,
         top_p: float = 0.95,
         seed: int = 0,
         speaker: str | None = None,
     ) -> list[list[Part]]:
-        """Continue each prompt in the output modality, up to the end of a document or ``max_new_tokens``.
+        """Continue each prompt in the output modality, up to the end of a document (not before ``min_new_tokens``) or
+        ``max_new_tokens``.
 
         Tokens of the other modality and padding are never drawn; ``any`` lets the model switch, by a marker.
         Another modality than the prompt's last is asked for by its marker, as in training. A prompt's draws depend
@@ -141,7 +143,7 @@ class SpeechTextModel:
             raise UserError(f"a prompt has {longest} tokens; the model's context is {self.context}: shorten it")
         if not encoded:
             return []
-        decoding = Decoding(max_new_tokens, temperature, top_p, seed)
+        decoding = Decoding(max_new_tokens, temperature, top_p, seed, min_new_tokens)
         grammars = [
             grammar_for(
                 output,

@@ -20,12 +20,13 @@ from transforms.seeds import rng_for
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """``temperature`` 0 takes the likeliest token; ``top_p`` 1 keeps all."""
+    """``temperature`` 0 takes the likeliest token; ``top_p`` 1 keeps all; no EOS before ``min_new_tokens``."""
 
     max_new_tokens: int
     temperature: float = 0.8
     top_p: float = 0.95
     seed: int = 0
+    min_new_tokens: int = 0
 
 
 def draw(logits_V: npt.NDArray[np.float64], *, temperature: float, top_p: float, rng: np.random.Generator) -> int:
@@ -79,6 +80,8 @@ def generate_tokens(
         for row in [row for row, on in enumerate(active) if on]:
             grammar = grammars[row]
             logits_BV[row, ~grammar.allowed[modalities[row]]] = -np.inf
+            if len(outputs[row]) < decoding.min_new_tokens:
+                logits_BV[row, eos] = -np.inf
             token = draw(logits_BV[row], temperature=decoding.temperature, top_p=decoding.top_p, rng=rngs[row])
             if token == eos:
                 active[row] = False

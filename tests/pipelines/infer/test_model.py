@@ -99,6 +99,14 @@ PROMPTS = [
 ]
 
 
+def test_no_answer_ends_before_it_may(model):
+    # A flat draw meets EOS soon; with a floor it must not.
+    answers = model.generate(
+        PROMPTS * 4, output="speech", temperature=50.0, top_p=1.0, max_new_tokens=30, min_new_tokens=30, seed=2
+    )
+    assert [sum(len(part.tokens) for part in parts) for parts in answers] == [30] * len(answers)
+
+
 @pytest.mark.parametrize("output", ["text", "speech", "any"])
 def test_nothing_but_the_output_modality_is_ever_drawn(model, output):
     prompts = [prompt for prompt in PROMPTS for _ in range(4)]

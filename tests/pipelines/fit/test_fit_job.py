@@ -1,0 +1,46 @@
+"""`plait fit` from a job file to an artefact that a corpus job then uses."""
+
+import json
+
+import pytest
+
+from pipelines.fit.job import fit
+from pipelines.run import run
+from pipelines.store import ShardSet
+from schemas.errors import UserError
+from tests.pipelines.conftest import job, write_table
+
+JOB = """\
+output: {output}
+seed: 1
+ingest: {{kind: table, path: {table}}}
+fit: {{clusters: 16, components: 8}}
+"""
+IDS = ("hello-world", "queue-thankyou", "vm-review")
+
+
+@pytest.fixture
+def job_file(tmp_path):
+    write_table(tmp_path / "corpus.tsv", IDS, {"gone": (str(tmp_path / "gone.wav"), "Gone.")})
+    path = tmp_path / "fit.yaml"
+    path.write_text(JOB.format(output=tmp_path / "units", table=tmp_path / "corpus.tsv"))
+    return path
+
+
+def test_a_fitted_codebook_is_used_by_a_run(job_file, tmp_path):
+    lines = []
+    fit("units", str(job_file), overrides=[], say=lines.append)
+    assert any("gone" in line for line in lines)
+    card = json.loads((tmp_path / "units" / "card.json").read_text())
+    assert card["fitted_on"]["utterances"] == len(IDS)
+    codebook = tmp_path / "units" / "codebook.npz"
+    config = job(tmp_path, output="out", overrides=(f"units.codebook={codebook}", "pitch=null", "style=null"))
+    run(config)
+    manifest = ShardSet(str(tmp_path / "out/corpus")).manifest
+    assert [(info.kind, info.codebook_size) for info in manifest.streams] == [("units", 16)]
+    assert manifest.streams[0].fingerprint == card["fingerprint"]
+
+
+def test_a_wrong_key_of_the_fit_names_its_path(job_file):
+    with pytest.raises(UserError, match=r"fit\.cluster: unknown key; did you mean clusters\?"):
+        fit("units", str(job_file), overrides=["fit.cluster=3"], say=print)

@@ -1,0 +1,39 @@
+"""`plait generate`: prompts from the shell."""
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from pipelines.infer.command import load_model, parse_prompt, write_parts
+from pipelines.infer.parts import Speech, Text
+from schemas.errors import UserError
+from schemas.records import Stream
+
+
+def test_prompts_are_text_and_speech_in_order():
+    first, second = parse_prompt(["text:Hello: you", "speech:a.wav"])
+    assert first == Text("Hello: you")
+    assert isinstance(second, Speech)
+    assert second.audio == "a.wav"
+
+
+@pytest.mark.parametrize("item", ["hello", "txt:hello", ":", "video:a.mp4"])
+def test_anything_else_is_the_users_mistake(item):
+    with pytest.raises(UserError, match="write text:WORDS or speech:FILE"):
+        parse_prompt([item])
+
+
+def test_speech_goes_to_one_wav_and_text_to_lines(tmp_path):
+    stream = Stream("units", 640, 500, np.array([3, 4], np.int32), "f")
+    tone = np.full(1280, 0.25, np.float32)
+    parts = [Text("hi"), Speech(audio=tone, streams=(stream,)), Speech(audio=tone, streams=(stream,))]
+    lines = write_parts(parts, tmp_path / "new" / "answer.wav")
+    assert lines[0] == "hi"
+    assert lines[1] == "[SPEECH][Hu3][Hu4]"
+    waveform, rate = sf.read(tmp_path / "new" / "answer.wav")
+    assert (len(waveform), rate) == (2560, 16_000)
+
+
+def test_a_folder_without_a_model_is_the_users_mistake(tmp_path):
+    with pytest.raises(UserError, match=r"plait\.json"):
+        load_model(str(tmp_path))
