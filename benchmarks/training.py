@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import save
+from pipelines.files import read_ids
 from pipelines.train.config import TrainConfig
-from pipelines.train.corpus import open_corpus, read_ids, read_shard
+from pipelines.train.corpus import open_corpus, read_shard
 from pipelines.train.job import load_training
 from pipelines.train.loader import Loader
 from pipelines.train.loop import Trainer
@@ -49,7 +50,7 @@ def measure_loader(config: TrainConfig, *, tokens: int) -> dict[str, float]:
         config=config.data,
         seed=config.seed,
         corpus_fingerprint=corpus.fingerprint,
-        exclude_ids=read_ids(config.exclude_ids),
+        exclude_ids=read_ids(config.exclude_ids, option="exclude_ids") or frozenset(),
     )
     next(loader)
     clock, seen = Clock(), 0
