@@ -20,8 +20,15 @@ def join(url: str, *parts: str) -> str:
 
 
 def local_path(url: str) -> Path | None:
-    """The path of a local URL; None for a remote one."""
-    filesystem, path = fsspec.core.url_to_fs(url)
+    """The path of a local URL; None for a remote one.
+
+    Raises:
+        UserError: The URL's protocol is unknown, or its package is not installed.
+    """
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"{url}: {' '.join(str(error).split())}") from error
     return Path(path) if isinstance(filesystem, LocalFileSystem) else None
 
 

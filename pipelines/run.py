@@ -43,6 +43,11 @@ def run(config: RunConfig) -> dict[str, Any]:
         UserError: The job or its surroundings are wrong.
         EngineError: Workers died, or too many records failed.
     """
+    local = local_path(config.output)
+    if local is None:
+        raise UserError(f"output: {config.output} is remote; write to a local or mounted folder and copy it")
+    if "://" in config.output:
+        config = config.model_copy(update={"output": str(local)})
     check_tokenizer(config)
     folder = RunFolder(config.output)
     for path in (config.output, folder.corpus, join(folder.corpus, "commits")):

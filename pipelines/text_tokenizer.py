@@ -5,10 +5,9 @@ from itertools import islice
 from pathlib import Path
 
 from pipelines.config import RunConfig
-from pipelines.files import local_path, make_folder, read_ids
+from pipelines.files import make_folder, read_ids
 from pipelines.run_folder import RunFolder
 from pipelines.store import ShardSet
-from schemas.errors import UserError
 from transforms.text.tokenizer import copy_text_tokenizer, fit_sentencepiece, load_tokenizer
 
 
@@ -16,11 +15,9 @@ def prepare_tokenizer(config: RunConfig, folder: RunFolder) -> None:
     """Put the tokenizer into the run's folder.
 
     Raises:
-        UserError: The named tokenizer is none, or the output is remote.
+        UserError: The named tokenizer is none.
     """
-    target = local_path(folder.tokenizer)
-    if target is None:
-        raise UserError(f"output: {config.output} is remote; a tokenizer is written to a local folder")
+    target = Path(folder.tokenizer)
     make_folder(folder.tokenizer)
     if config.text.path is None:
         fit_sentencepiece(_texts(config, folder), vocab_size=config.text.vocab_size, output=target)

@@ -40,6 +40,8 @@ def job_file(tmp_path):
         ("ingest.path=nowhere.tsv", "nowhere.tsv"),
         ("units.codebook=nowhere.npz", "nowhere.npz"),
         ("output=/proc/plait/out", "cannot write to /proc/plait/out"),
+        ("output=memory://out", "output: memory://out is remote; write to a local or mounted folder and copy it"),
+        ("output=nosuch://out", "nosuch://out: Protocol not known: nosuch"),
         ("store.shards=0", "store.shards: input should be greater than or equal to 1"),
         ("text.path=nowhere", "nowhere"),
     ],
