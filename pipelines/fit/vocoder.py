@@ -35,13 +35,8 @@ from transforms.vocoder._acoustic import AcousticModel
 from transforms.vocoder._generator import Generator
 from transforms.vocoder._mel import MEL_HOP_SAMPLES
 from transforms.vocoder._synthesis import acoustic_shape, build_duration_model, build_generator
-from transforms.vocoder.hifigan import (
-    DESCRIPTION_NAME,
-    WEIGHTS_NAME,
-    Architecture,
-    SpokenStream,
-    VocoderDescription,
-)
+from transforms.vocoder.description import Architecture, SpokenStream, VocoderDescription
+from transforms.vocoder.hifigan import DESCRIPTION_NAME, WEIGHTS_NAME
 
 _REFINE_RATE = 0.3  # of the wave phase's first learning rate
 _REFINE_BASE = 0.3  # share of crops predicted from units alone

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pipelines.fit.vocoder_data import FittingRecording
 from schemas.records import SAMPLE_RATE_HZ
-from transforms.vocoder.hifigan import VocoderDescription
+from transforms.vocoder.description import VocoderDescription
 
 
 def vocoder_card(

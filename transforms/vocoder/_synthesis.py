@@ -20,7 +20,7 @@ from transforms.vocoder._acoustic import (
 from transforms.vocoder._generator import GENERATOR_CONTEXT_FRAMES, Generator
 from transforms.vocoder._mel import MEL_HOP_SAMPLES
 from transforms.vocoder._source import pulse_train
-from transforms.vocoder.hifigan import Architecture, VocoderDescription
+from transforms.vocoder.description import Architecture, VocoderDescription
 
 _CHUNK_FRAMES = 1000  # 10 s
 _NOISE_SEED = 0

@@ -15,7 +15,8 @@ from schemas.errors import UserError
 from schemas.records import Stream
 from transforms.vocoder._acoustic import AcousticModel
 from transforms.vocoder._synthesis import HifiganVocoder, acoustic_shape, build_duration_model, build_generator
-from transforms.vocoder.hifigan import Architecture, HifiganConfig, SpokenStream, VocoderDescription
+from transforms.vocoder.description import Architecture, SpokenStream, VocoderDescription
+from transforms.vocoder.hifigan import HifiganConfig
 
 HOPS = {"units": 640, "pitch": 1280, "style": 16000}
 CODES = {"units": 20, "pitch": 8, "style": 5}
