@@ -126,5 +126,5 @@ def summary(result: DemoResult) -> Iterator[str]:
         made = f"{result.output}/samples/{answer.wav}" if answer.wav else repr(answer.text)
         prompt = f"{result.output}/samples/{answer.prompt_wav}" if answer.prompt_wav else repr(answer.prompt_text)
         yield f"{answer.task:<17} {prompt} -> {made}"
-    yield f"report       {result.report}"
+    yield f"report       {result.output}/{result.report.name}"
     yield f"figures      {result.output}/metrics.json"
