@@ -1,5 +1,6 @@
 """Ray Data: shards are rows, and a pool of actors holds the stages' models."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,13 @@ class RayEngine:
             return
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # the meter tells how it goes; Ray's own lines would tear it
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         import ray
+        import ray.data
+
+        for name in ("ray", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
 
         started_here = not ray.is_initialized()
         if started_here:
@@ -58,7 +65,7 @@ class RayEngine:
                 ShardActor,
                 fn_constructor_args=(job,),
                 batch_size=1,
-                concurrency=min(self.workers, len(shards)),
+                compute=ray.data.ActorPoolStrategy(size=min(self.workers, len(shards))),
                 num_cpus=self.num_cpus,
                 num_gpus=self.num_gpus,
             )
