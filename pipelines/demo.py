@@ -9,7 +9,8 @@ from typing import Any
 from pipelines.config import RunConfig, load_run
 from pipelines.evaluate.both_ways import evaluate_both_ways
 from pipelines.evaluate.resynthesis import evaluate_resynthesis
-from pipelines.infer.command import load_model
+from pipelines.files import read_ids
+from pipelines.infer.command import load_model, load_vocoder
 from pipelines.ingest import read_rows
 from pipelines.metrics import update_metrics
 from pipelines.reporting import report, utterances_with_audio
@@ -22,7 +23,6 @@ from pipelines.train.job import load_training, run_training
 from schemas.errors import UserError
 from schemas.records import SourceRow, StoredUtterance, Utterance, Waveform
 from transforms.audio import decode
-from transforms.registry import config_class
 from transforms.seeds import rng_for
 
 CORPUS_JOB = Path("jobs/demo/corpus.yaml")
@@ -57,13 +57,13 @@ def demo() -> DemoResult:
     figures: dict[str, dict[str, Any]] = {"corpus": run_corpus(config)}
     figures["training"] = run_training(training)
     update_metrics(config.output, "training", figures["training"])
-    model = load_model(training.output)
+    vocoder = load_vocoder()
+    model = load_model(training.output, vocoder=vocoder)
     answers = write_samples(model, prompts(config), Path(config.output) / "samples", seed=config.seed)
     print("reading ten texts aloud and writing ten recordings down", flush=True)
     figures["both_ways"] = evaluate_both_ways(model, held_in(config, seed=config.seed))
     update_metrics(config.output, "both_ways", figures["both_ways"])
     print("re-synthesising the held-out recordings and transcribing them", flush=True)
-    vocoder = config_class("vocoder", "hifigan")().load()  # type: ignore[attr-defined]
     figures["resynthesis"] = evaluate_resynthesis(list(held_out(config)), encoder_configs(config), vocoder)
     update_metrics(config.output, "resynthesis", figures["resynthesis"])
     figures["demo"] = {"seconds": round(time.perf_counter() - began, 1)}
@@ -80,7 +80,7 @@ def prompts(config: RunConfig) -> list[tuple[StoredUtterance, Waveform]]:
 
 def held_in(config: RunConfig, *, seed: int) -> list[StoredUtterance]:
     """Ten utterances of five words and more that the model was trained on."""
-    excluded = set(HELD_OUT.read_text(encoding="utf-8").split())
+    excluded = read_ids(str(HELD_OUT), option="held-out ids") or frozenset()
     stored = ShardSet(RunFolder(config.output).corpus).utterances()
     fit = [record for record in stored if record.utterance_id not in excluded and 5 <= len(record.words) <= 14]
     chosen = rng_for("both-ways", stage="demo", run_seed=seed).permutation(len(fit))[:BOTH_WAYS]
@@ -89,9 +89,8 @@ def held_in(config: RunConfig, *, seed: int) -> list[StoredUtterance]:
 
 def held_out(config: RunConfig) -> Iterator[Utterance]:
     """The recordings that no fitted part has seen."""
-    ids = set(HELD_OUT.read_text(encoding="utf-8").split())
-    for row in read_rows(config.ingest):
-        if isinstance(row, SourceRow) and row.utterance_id in ids:
+    for row in read_rows(config.ingest.model_copy(update={"include_ids": str(HELD_OUT)})):
+        if isinstance(row, SourceRow):
             waveform, digest = decode(row)
             yield Utterance(row, waveform, digest)
 

@@ -107,9 +107,9 @@ def build_store(config: RunConfig, folder: RunFolder) -> tuple[Manifest, dict[st
         for result in config.engine.build().run(job, todo):
             commits[result.commit.entry.shard] = result.commit
             _add_seconds(seconds, result)
-            show(_inputs(commits.values()), note=_worst(commits.values()))
+            show(_accounted(commits.values()), note=_worst(commits.values()))
             _stop_if_sick(commits.values(), total, config.max_failed_ratio)
-    manifest = _write_store_manifest(config, folder, fingerprint, commits)
+    manifest = _write_store_manifest(config, folder, fingerprint, commits, inputs=total)
     _clear(rows_folder)
     if manifest.records == 0:
         raise EngineError(f"no utterance reached a shard; {_worst(commits.values())}; see {folder.dropped}")
@@ -127,7 +127,7 @@ def _add_seconds(seconds: dict[str, float], result: ShardResult) -> None:
         seconds[name] = seconds.get(name, 0.0) + spent
 
 
-def _inputs(commits: Iterable[ShardCommit]) -> int:
+def _accounted(commits: Iterable[ShardCommit]) -> int:
     return sum(commit.entry.records + len(commit.dropped) for commit in commits)
 
 
@@ -157,8 +157,9 @@ def _stop_if_sick(commits: Iterable[ShardCommit], total: int, max_failed_ratio: 
 
 
 def _write_store_manifest(
-    config: RunConfig, folder: RunFolder, fingerprint: str, commits: dict[int, ShardCommit]
+    config: RunConfig, folder: RunFolder, fingerprint: str, commits: dict[int, ShardCommit], *, inputs: int
 ) -> Manifest:
+    """``inputs`` is what the reader gave, counted apart from what came out: else nothing lost would ever show."""
     dropped = sorted(letter for commit in commits.values() for letter in commit.dropped)
     buffer = io.BytesIO()
     write_parquet(dropped_to_table(dropped), buffer)
@@ -168,7 +169,7 @@ def _write_store_manifest(
     manifest = Manifest(
         format=TOKEN_STORE,
         plan_fingerprint=fingerprint,
-        inputs=_inputs(commits.values()),
+        inputs=inputs,
         filtered=outcomes.count("filtered"),
         failed=outcomes.count("failed"),
         dropped_sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),

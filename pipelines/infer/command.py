@@ -13,19 +13,24 @@ from schemas.records import SAMPLE_RATE_HZ, Stream
 from schemas.vocabulary import PREFIX
 from transforms.encoder import SpeechEncoderConfig
 from transforms.registry import config_class
-from transforms.vocoder.protocol import VocoderConfig
+from transforms.vocoder.protocol import Vocoder, VocoderConfig
 
 
-def load_model(folder: str) -> SpeechTextModel:
-    """An exported model with the bundled vocoder and the default encoders.
+def load_vocoder() -> Vocoder:
+    """The bundled voice."""
+    config: VocoderConfig = config_class("vocoder", "hifigan")()  # type: ignore[assignment]
+    return config.load()
+
+
+def load_model(folder: str, *, vocoder: Vocoder) -> SpeechTextModel:
+    """An exported model with a voice and the default encoders.
 
     Raises:
         UserError: No model there, or it was trained on tokens of other codebooks.
     """
     resolved = resolve_backends({}, ("units", "pitch", "style"), where="generate")
     encoders: list[SpeechEncoderConfig] = [resolved[kind] for kind in ("units", "pitch", "style")]
-    vocoder: VocoderConfig = config_class("vocoder", "hifigan")()  # type: ignore[assignment]
-    return SpeechTextModel.load(folder, vocoder=vocoder.load(), encoders=encoders)
+    return SpeechTextModel.load(folder, vocoder=vocoder, encoders=encoders)
 
 
 def parse_prompt(items: Sequence[str]) -> list[Part]:
@@ -79,7 +84,7 @@ def generate(
     seed: int,
 ) -> list[str]:
     """Answer one prompt; returns the lines to print."""
-    model = load_model(folder)
+    model = load_model(folder, vocoder=load_vocoder())
     (answer,) = model.generate(
         [parse_prompt(prompt)],
         output=output,

@@ -1,6 +1,7 @@
 """A corpus job on real prompts with the real models, bad records among them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import webdataset
 
 from pipelines.metrics import read_metrics
+from pipelines.partition import read_rows
 from pipelines.run import run
 from pipelines.run_folder import RunFolder
 from pipelines.store import ShardSet
@@ -123,6 +125,25 @@ def test_what_is_finished_verifies_and_one_flipped_byte_does_not(small_corpus):
         found = list(verify(str(broken)))
         assert len(found) == 1
         assert name.split("/")[-1] in found[0]
+
+
+def test_a_record_that_is_in_no_account_is_missed(small_corpus):
+    lost = small_corpus / "lost"
+    shutil.copytree(small_corpus / "out", lost)
+    manifest = ShardSet(str(lost / "corpus")).manifest
+    assert manifest.inputs == len(GOOD_IDS) + 5
+    (lost / "corpus/manifest.json").write_text(
+        replace(manifest, inputs=manifest.inputs + 1).to_json(), encoding="utf-8"
+    )
+    (found,) = verify(str(lost))
+    assert "18 inputs, but 12 in shards + 3 filtered + 2 failed" in found
+
+
+def test_a_run_counts_what_it_read_apart_from_what_came_out(small_corpus, monkeypatch):
+    """A worker that loses a record without a word is found by the accounts."""
+    monkeypatch.setattr("pipelines.corpus.read_rows", lambda *a, **k: (read_rows(*a, **k)[0][1:], []))
+    run(job(small_corpus, output="careless", overrides=("pitch=null", "style=null")))
+    assert any("inputs, but" in line for line in verify(str(small_corpus / "careless")))
 
 
 def test_a_missing_shard_is_named(small_corpus):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from pipelines.infer.command import load_model, parse_prompt, write_parts
+from pipelines.infer.command import load_model, load_vocoder, parse_prompt, write_parts
 from pipelines.infer.parts import Speech, Text
 from schemas.errors import UserError
 from schemas.records import Stream
@@ -36,4 +36,4 @@ def test_speech_goes_to_one_wav_and_text_to_lines(tmp_path):
 
 def test_a_folder_without_a_model_is_the_users_mistake(tmp_path):
     with pytest.raises(UserError, match=r"plait\.json"):
-        load_model(str(tmp_path))
+        load_model(str(tmp_path), vocoder=load_vocoder())
