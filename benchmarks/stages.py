@@ -8,7 +8,7 @@ import time
 
 from benchmarks.record import save
 from pipelines.config import load_run
-from pipelines.engines.local import limit_threads
+from pipelines.engines.worker import limit_threads
 from pipelines.ingest import read_rows
 from pipelines.run import encoder_configs
 from pipelines.stages import Align, Decode, Encode, apply_stage

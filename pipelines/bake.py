@@ -1,22 +1,36 @@
 """Baked training shards: one epoch's draw of the interleaving, written out.
 
 A shard of the token store becomes the shard of the same number; the draw is keyed by utterance, so a baked
-epoch equals the same epoch drawn at load time.
+epoch equals the same epoch drawn at load time. A baked shard stands as long as its token shard, the tokenizer and
+the policy do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipelines.commits import commits_folder, read_commits, withdraw, write_commit
 from pipelines.config import RunConfig
 from pipelines.engines.local import LocalEngine
-from pipelines.files import join, make_folder, remove_partials, write_text
+from pipelines.engines.protocol import BatchDone, Report
+from pipelines.files import fetch_folder, join, make_folder, remove_partials, write_text
 from pipelines.layout import layout_of
 from pipelines.progress import meter
 from pipelines.run_folder import RunFolder
-from pipelines.store import MANIFEST, ShardSet, parse_utterance, read_samples, sequence_sample, shard_name, write_shard
-from schemas.manifest import TRAINING_SHARDS, Manifest, ShardEntry
-from schemas.records import StreamKind
+from pipelines.store import (
+    MANIFEST,
+    Sample,
+    ShardSet,
+    parse_utterance,
+    read_samples,
+    sequence_sample,
+    shard_name,
+    write_shard,
+)
+from schemas.manifest import TRAINING_SHARDS, Manifest, ShardCommit, ShardEntry
+from schemas.records import DeadLetter, StreamKind
 from schemas.vocabulary import VocabularyLayout
 from transforms.backend import digest_json
 from transforms.interleave import InterleaveConfig, encode_utterance
@@ -28,9 +42,10 @@ RECORDS_FOR_WORKERS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class BakeJob:
-    """Picklable work on the shards of one epoch."""
+    """Picklable work on the shards of one epoch; ``sources`` are the digests of the token shards by number."""
 
     store: str
+    sources: tuple[str, ...]
     folder: str
     tokenizer: str
     layout: VocabularyLayout
@@ -38,28 +53,42 @@ class BakeJob:
     seed: int
     epoch: int
 
-    def open(self) -> Callable[[int], ShardEntry]:
-        tokenizer = load_tokenizer(self.tokenizer)
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all that decides a baked shard, given its token shard."""
+        return digest_json([self.layout.to_json(), self.config.model_dump(mode="json"), self.seed, self.epoch])
 
-        def work(shard: int) -> ShardEntry:
-            samples = []
+    def dead_letters(self, shard: int) -> Sequence[DeadLetter]:
+        return ()
+
+    def open(self) -> Callable[[int, Report], ShardEntry]:
+        with TemporaryDirectory() as temporary:
+            tokenizer = load_tokenizer(fetch_folder(self.tokenizer, Path(temporary)))
+
+        def work(shard: int, report: Report) -> ShardEntry:
             counts = dict.fromkeys(("transcript_tokens", "text_tokens", "speech_tokens"), 0)
-            for utterance_id, files in read_samples(join(self.store, shard_name(shard))):
-                record = parse_utterance(files)
-                sequence = encode_utterance(
-                    record,
-                    source="interleaved",
-                    layout=self.layout,
-                    tokenizer=tokenizer,
-                    config=self.config,
-                    run_seed=self.seed,
-                    epoch=self.epoch,
-                )
-                counts["transcript_tokens"] += len(tokenizer.encode(record.text))
-                for segment in sequence.segments:
-                    counts[f"{segment.modality}_tokens"] += segment.token_end - segment.token_start
-                samples.append((utterance_id, sequence_sample(sequence)))
-            return write_shard(self.folder, shard, samples, counts=counts)
+
+            def samples() -> Iterator[tuple[str, Sample]]:
+                for utterance_id, files in read_samples(join(self.store, shard_name(shard))):
+                    record = parse_utterance(files)
+                    sequence = encode_utterance(
+                        record,
+                        source="interleaved",
+                        layout=self.layout,
+                        tokenizer=tokenizer,
+                        config=self.config,
+                        run_seed=self.seed,
+                        epoch=self.epoch,
+                    )
+                    counts["transcript_tokens"] += len(tokenizer.encode(record.text))
+                    for segment in sequence.segments:
+                        counts[f"{segment.modality}_tokens"] += segment.token_end - segment.token_start
+                    yield utterance_id, sequence_sample(sequence)
+
+            entry = write_shard(self.folder, shard, samples(), counts=counts)
+            write_commit(self.folder, ShardCommit(entry, (), self.sources[shard], self.fingerprint))
+            report(BatchDone(shard, entry.records, samples=0, failed=0))
+            return entry
 
         return work
 
@@ -90,22 +119,31 @@ def bake(config: RunConfig, folder: RunFolder) -> None:
     """Interleaved training shards of each epoch that the config asks for."""
     store = ShardSet(folder.corpus)
     kinds = BASE if config.interleave.streams == "base" else None
-    layout = layout_of(
-        store.manifest,
-        load_tokenizer(folder.tokenizer),
-        kinds=kinds,
-        marker_style=config.interleave.marker_style,
-    )
+    with TemporaryDirectory() as temporary:
+        tokenizer = load_tokenizer(fetch_folder(folder.tokenizer, Path(temporary)))
+    layout = layout_of(store.manifest, tokenizer, kinds=kinds, marker_style=config.interleave.marker_style)
+    sources = tuple(entry.sha256 for entry in store.manifest.shards)
     # a small corpus is baked sooner than workers start
-    engine = config.engine.build() if store.manifest.records > RECORDS_FOR_WORKERS else LocalEngine(workers=1)
+    engine = (
+        config.engine.build(folder.work) if store.manifest.records > RECORDS_FOR_WORKERS else LocalEngine(workers=1)
+    )
     for epoch in range(config.interleave.epochs):
         target = folder.interleaved(epoch)
-        make_folder(target)
+        for url in (target, commits_folder(target)):
+            make_folder(url)
         remove_partials(target)
-        job = BakeJob(folder.corpus, target, folder.tokenizer, layout, config.interleave, config.seed, epoch)
-        entries: list[ShardEntry] = []
+        job = BakeJob(folder.corpus, sources, target, folder.tokenizer, layout, config.interleave, config.seed, epoch)
+        entries = {
+            commit.entry.shard: commit.entry
+            for commit in read_commits(target)
+            if commit.entry.shard < len(sources)
+            and (commit.inputs_digest, commit.plan_fingerprint) == (sources[commit.entry.shard], job.fingerprint)
+        }
+        todo = [shard for shard in range(len(sources)) if shard not in entries]
+        if todo:
+            withdraw(target)
         with meter(f"bake {epoch}", total=store.manifest.records, unit="utterances") as show:
-            for entry in engine.run(job, [shard.shard for shard in store.manifest.shards]):
-                entries.append(entry)
-                show(sum(e.records for e in entries))
-        write_text(join(target, MANIFEST), training_manifest(job, entries).to_json())
+            for entry in engine.run(job, todo, lambda _: None):
+                entries[entry.shard] = entry
+                show(sum(e.records for e in entries.values()))
+        write_text(join(target, MANIFEST), training_manifest(job, list(entries.values())).to_json())

@@ -50,7 +50,7 @@ def command(function: F) -> F:
 def run(
     job: Job,
     engine: Annotated[
-        Literal["local", "ray"] | None, typer.Option(help="Where it runs; overrides engine.kind.")
+        Literal["local", "ray", "beam"] | None, typer.Option(help="Where it runs; overrides engine.kind.")
     ] = None,
     set_: Set = [],  # noqa: B006
 ) -> None:

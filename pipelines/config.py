@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from pipelines.engines.local import LocalEngine
 from pipelines.engines.protocol import Engine
-from pipelines.engines.ray import RayEngine
+from pipelines.engines.ray import RayEngine, Resources
 from pipelines.ingest.config import IngestConfig
 from pipelines.yaml_config import read_yaml, validate
 from schemas.errors import UserError
@@ -31,24 +31,64 @@ class LocalEngineConfig(Section):
     kind: Literal["local"] = "local"
     workers: int = Field(default=2, ge=1)
 
-    def build(self) -> Engine:
+    def build(self, scratch: str) -> Engine:
         return LocalEngine(self.workers)
 
 
-class RayEngineConfig(Section):
-    """A Ray cluster (``address``), or a Ray of its own on this machine."""
+class ResourcesConfig(Section):
+    """A pool of Ray actors: how many, and what each of them takes of a machine."""
 
-    kind: Literal["ray"] = "ray"
     workers: int = Field(default=2, ge=1)
-    address: str | None = None
     num_cpus: float = Field(default=0.5, gt=0)
     num_gpus: float = Field(default=0, ge=0)
 
-    def build(self) -> Engine:
-        return RayEngine(self.workers, self.address, self.num_cpus, self.num_gpus)
+    def build_resources(self) -> Resources:
+        return Resources(self.workers, self.num_cpus, self.num_gpus)
 
 
-EngineConfig = Annotated[LocalEngineConfig | RayEngineConfig, Field(discriminator="kind")]
+class RayEngineConfig(ResourcesConfig):
+    """A Ray cluster (``address``), or a Ray of its own on this machine.
+
+    ``stages`` gives a stage (decode, align, units, pitch, style) a pool of its own; neighbours that ask for the same
+    share one.
+    """
+
+    kind: Literal["ray"] = "ray"
+    address: str | None = None
+    stages: dict[str, ResourcesConfig] = Field(default_factory=dict)
+    start_timeout_s: float = Field(default=60, ge=0)
+
+    def build(self, scratch: str) -> Engine:
+        return RayEngine(
+            self.build_resources(),
+            self.address,
+            {name: stage.build_resources() for name, stage in self.stages.items()},
+            self.start_timeout_s,
+        )
+
+
+class BeamEngineConfig(Section):
+    """Any Beam runner. ``options`` are its own: ``{project: ..., region: ..., temp_location: ...}``."""
+
+    kind: Literal["beam"] = "beam"
+    workers: int = Field(default=2, ge=1)
+    runner: str = "DirectRunner"
+    options: dict[str, bool | int | float | str | list[str]] = Field(default_factory=dict)
+
+    def build(self, scratch: str) -> Engine:
+        from pipelines.engines.beam import BeamEngine  # two seconds that other engines need not wait
+
+        return BeamEngine(self.workers, scratch, self.runner, self.options)
+
+
+EngineConfig = Annotated[LocalEngineConfig | RayEngineConfig | BeamEngineConfig, Field(discriminator="kind")]
+
+
+class MetricsConfig(Section):
+    """Prometheus's text, on request: served at ``prometheus_port``, or written to a file for a node's collector."""
+
+    prometheus_port: int | None = Field(default=None, ge=1, le=65535)
+    prometheus_file: str | None = None
 
 
 class StoreConfig(Section):
@@ -79,13 +119,18 @@ class BakeConfig(InterleaveConfig):
 
 
 class RunConfig(Section):
-    """A corpus job: one YAML file, a section a stage."""
+    """A corpus job: one YAML file, a section a stage.
+
+    ``batch_rows`` records go through the stages together; it is part of what decides the bytes.
+    """
 
     output: str
     seed: int = 0
     limit: int | None = Field(default=None, ge=1)
     max_failed_ratio: float = Field(default=0.01, ge=0, le=1)
     max_duration_s: float = Field(default=100, gt=0)
+    batch_rows: int = Field(default=16, ge=1)
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     engine: EngineConfig = Field(default_factory=LocalEngineConfig)
     ingest: IngestConfig
     align: SerializeAsAny[BackendConfig]

@@ -1,26 +1,40 @@
-"""Reading and writing by fsspec URL. A file appears under its name only when it is whole."""
+"""Reading and writing by fsspec URL. A file appears under its name only when it is whole.
 
+Locally by rename; an object store has none, but shows an object only once its upload is complete. Faults of a store
+that may pass (a 500, a dropped connection, a slow answer) are tried again, a bounded number of times.
+"""
+
+import errno
 import hashlib
+import io
 import os
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, TypeVar, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from schemas.errors import UserError
+from schemas.errors import EngineError, TransientError, UserError
+from transforms.audio import is_network_error
 
 _PARTIAL = ".partial-"
+_PAUSES_S = (0.5, 2.0, 8.0)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+
+T = TypeVar("T")
 
 
 def join(url: str, *parts: str) -> str:
     return "/".join([url.rstrip("/"), *parts])
 
 
-def local_path(url: str) -> Path | None:
-    """The path of a local URL; None for a remote one.
+def file_system(url: str) -> tuple[Any, str]:
+    """The file system of a URL and the path on it; listings are asked for anew each time.
 
     Raises:
         UserError: The URL's protocol is unknown, or its package is not installed.
@@ -29,20 +43,54 @@ def local_path(url: str) -> Path | None:
         filesystem, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
         raise UserError(f"{url}: {' '.join(str(error).split())}") from error
+    return filesystem, path
+
+
+def local_path(url: str) -> Path | None:
+    """The path of a local URL; None for a remote one.
+
+    Raises:
+        UserError: The URL's protocol is unknown, or its package is not installed.
+    """
+    filesystem, path = file_system(url)
     return Path(path) if isinstance(filesystem, LocalFileSystem) else None
 
 
+def patiently(url: str, work: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
+    """Do work on a URL; on an object store, what may pass is tried again.
+
+    Raises:
+        TransientError: The store failed each time.
+        EngineError: No space, or no right to write.
+    """
+    remote = local_path(url) is None
+    for pause in (*_PAUSES_S, None):
+        try:
+            return work()
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise EngineError(f"cannot write {url}: {error.strerror}; what is finished is kept") from error
+            if not (remote and is_network_error(error)):
+                raise
+            if pause is None:
+                tries = len(_PAUSES_S) + 1
+                raise TransientError(f"{url}: {' '.join(str(error).split())} ({tries} tries)") from error
+            sleep(pause)
+    raise AssertionError("the last pause ends the loop")
+
+
 def make_folder(url: str) -> None:
-    """Create a folder and its parents.
+    """Create a folder and its parents; on an object store there is none to create.
 
     Raises:
         UserError: The folder cannot be written.
     """
     path = local_path(url)
+    if path is None:
+        return
     try:
-        if path is None:
-            fsspec.core.url_to_fs(url)[0].makedirs(fsspec.core.url_to_fs(url)[1], exist_ok=True)
-            return
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f"{_PARTIAL}probe-{os.getpid()}"
         probe.touch()
@@ -52,17 +100,57 @@ def make_folder(url: str) -> None:
 
 
 def exists(url: str) -> bool:
-    filesystem, path = fsspec.core.url_to_fs(url)
-    return bool(filesystem.exists(path))
+    filesystem, path = file_system(url)
+    filesystem.invalidate_cache()
+    return patiently(url, lambda: bool(filesystem.exists(path)))
+
+
+def names_in(url: str) -> list[str]:
+    """Sorted names of the files and folders in a folder, unfinished ones left out; empty where there is none."""
+    filesystem, path = file_system(url)
+    filesystem.invalidate_cache()
+    try:
+        entries = patiently(url, lambda: filesystem.ls(path, detail=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    names = {str(entry).rstrip("/").rpartition("/")[2] for entry in entries}
+    return sorted(name for name in names if name and not name.startswith(_PARTIAL))
+
+
+def remove(url: str) -> None:
+    """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
+    filesystem, path = file_system(url)
+    filesystem.invalidate_cache()
+
+    def work() -> None:
+        if filesystem.exists(path):
+            filesystem.rm(path, recursive=True)
+
+    try:
+        patiently(url, work)
+    except FileNotFoundError:
+        return  # somebody else was faster
 
 
 def read_bytes(url: str) -> bytes:
-    with open_read(url) as file:
-        return file.read()
+    def work() -> bytes:
+        with open_read(url) as file:
+            return file.read()
+
+    return patiently(url, work)
 
 
 def read_text(url: str) -> str:
     return read_bytes(url).decode("utf-8")
+
+
+def read_texts(urls: list[str]) -> Iterator[str]:
+    """Texts of many small files, in order; from an object store, some are fetched ahead."""
+    if not urls or local_path(urls[0]) is not None:
+        yield from map(read_text, urls)
+        return
+    with ThreadPoolExecutor(16) as pool:
+        yield from pool.map(read_text, urls)
 
 
 @contextmanager
@@ -75,47 +163,105 @@ def open_read(url: str) -> Iterator[IO[bytes]]:
 def open_write(url: str) -> Iterator[IO[bytes]]:
     """A binary file that takes its name when the block ends without an error.
 
-    Locally by rename; on an object store an object exists only once its upload is complete.
+    Raises:
+        EngineError: No space, or no right to write.
+        TransientError: The object store failed each time.
     """
     path = local_path(url)
     if path is None:
-        filesystem, remote = fsspec.core.url_to_fs(url)
-        with filesystem.open(remote, "wb", autocommit=False) as file:
-            yield file
-        file.commit()
+        filesystem, remote = file_system(url)
+        with tempfile.NamedTemporaryFile(prefix="plait-") as whole:
+            yield cast(IO[bytes], whole)
+            whole.flush()
+            patiently(url, lambda: filesystem.put_file(whole.name, remote))
         return
     partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise EngineError(f"cannot write {url}: {error.strerror}; what is finished is kept") from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
 
-def write_text(url: str, text: str) -> None:
+class HashingWriter(io.RawIOBase):
+    """A file to write to in order, which knows the SHA-256 and the size of what went through it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file: IO[bytes] | None = file
+        self._digest = hashlib.sha256()
+        self.num_bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self._file is not None:
+            self._digest.update(data)
+            self._file.write(data)
+        size = memoryview(data).nbytes
+        self.num_bytes += size
+        return size
+
+    def tell(self) -> int:
+        return self.num_bytes
+
+    def abandon(self) -> None:
+        """Write no more: a tar that is given up still flushes when it is collected."""
+        self._file = None
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def write_bytes(url: str, data: bytes) -> None:
     with open_write(url) as file:
-        file.write(text.encode("utf-8"))
+        file.write(data)
+
+
+def write_text(url: str, text: str) -> None:
+    write_bytes(url, text.encode("utf-8"))
 
 
 def remove_partials(url: str) -> None:
-    """Remove what killed runs left unfinished in a local folder."""
+    """Remove what killed runs left unfinished in a local folder and below it."""
     path = local_path(url)
     if path is not None:
-        for partial in path.glob(f"{_PARTIAL}*"):
+        for partial in path.rglob(f"{_PARTIAL}*"):
             partial.unlink(missing_ok=True)
 
 
 def sha256_of(url: str) -> tuple[str, int]:
     """Hexadecimal SHA-256 and size in bytes of a file, read in blocks."""
-    digest, size = hashlib.sha256(), 0
-    with open_read(url) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
+
+    def work() -> tuple[str, int]:
+        digest, size = hashlib.sha256(), 0
+        with open_read(url) as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+        return digest.hexdigest(), size
+
+    return patiently(url, work)
+
+
+def fetch_folder(url: str, target: Path) -> Path:
+    """A local folder with the files of a URL: itself where it is local, else copied to ``target``."""
+    path = local_path(url)
+    if path is not None:
+        return path
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names_in(url):
+        (target / name).write_bytes(read_bytes(join(url, name)))
+    return target
 
 
 def read_ids(path: str | None, *, option: str) -> frozenset[str] | None:

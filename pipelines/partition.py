@@ -1,21 +1,29 @@
 """A corpus's rows, parted by shard before any audio is read.
 
-Each shard's rows lie in a Parquet file of their own, so neither the driver nor a worker ever holds them all.
+Rows are gathered up to a bound and spilled: one Arrow file a spill, one record batch a shard in it. So the driver
+holds a bounded number of rows, a worker reads its own shard's alone, and the number of files does not grow with the
+number of shards::
+
+    .rows/rows-00000.arrow      batch 0: rows of shard 0   batch 1: rows of shard 1   ...
+    .rows/letters-00000.arrow   the same of what the reader had to refuse, where there is any
 """
 
+import hashlib
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import pyarrow as pa
 
-from pipelines.files import exists, join, open_read, open_write
+from pipelines.files import join, open_read, open_write
 from schemas.arrow import (
+    DROPPED_SCHEMA,
+    ROWS_SCHEMA,
     dropped_to_table,
-    read_parquet,
     rows_to_table,
     table_to_dropped,
     table_to_rows,
-    write_parquet,
 )
 from schemas.records import DeadLetter, SourceRow
 from transforms.backend import digest_json
@@ -23,77 +31,138 @@ from transforms.seeds import shard_of
 
 Row = SourceRow | DeadLetter
 ROWS_IN_MEMORY = 50_000
+OPTED_OUT = "opted_out"
+_VALUES = {record: attrgetter(*(field.name for field in fields(record))) for record in (SourceRow, DeadLetter)}
 
 
-def rows_url(folder: str, shard: int, part: int) -> str:
-    return join(folder, f"rows-{shard:05d}-{part:04d}.parquet")
+@dataclass(frozen=True, slots=True)
+class Spills:
+    """Where the parted rows lie: picklable, small."""
+
+    folder: str
+    row_files: tuple[str, ...]
+    letter_files: tuple[str, ...]
 
 
-def letters_url(folder: str, shard: int, part: int) -> str:
-    return join(folder, f"letters-{shard:05d}-{part:04d}.parquet")
+@dataclass(frozen=True, slots=True)
+class ShardInputs:
+    """What a shard is made from.
+
+    Args:
+        rows: How many rows and refused entries fall into it.
+        digest: Of all of them, in whatever order they came, opted-out ones included.
+        opted_out: Sorted ids that are kept out of it.
+    """
+
+    rows: int
+    digest: str
+    opted_out: tuple[str, ...] = ()
 
 
-def partition(rows: Iterable[Row], folder: str, *, num_shards: int, limit: int | None) -> int:
-    """Write rows (and what the reader had to refuse) by shard; returns how many there were.
+@dataclass(frozen=True, slots=True)
+class Parted:
+    total: int
+    spills: Spills
+    inputs: tuple[ShardInputs, ...]
+
+
+def tombstone(utterance_id: str) -> DeadLetter:
+    """What stays of an utterance whose speaker opted out: its id and no content."""
+    return DeadLetter(utterance_id, "ingest", OPTED_OUT, "opted out of the corpus", "filtered", "")
+
+
+def partition(
+    rows: Iterable[Row],
+    folder: str,
+    *,
+    num_shards: int,
+    limit: int | None,
+    opted_out: Collection[str] = (),
+    rows_in_memory: int = ROWS_IN_MEMORY,
+) -> Parted:
+    """Write rows, and what the reader had to refuse, by shard.
 
     Args:
         limit: Take the first rows by utterance id only.
+        opted_out: Rows with these ids become tombstones.
     """
     if limit is not None:
         rows = heapq.nsmallest(limit, rows, key=lambda row: row.utterance_id)
-    total, part = 0, 0
-    by_shard: dict[int, list[Row]] = {}
+    counts, sums = [0] * num_shards, [0] * num_shards
+    absent: list[set[str]] = [set() for _ in range(num_shards)]
+    kept: list[list[SourceRow]] = [[] for _ in range(num_shards)]
+    refused: list[list[DeadLetter]] = [[] for _ in range(num_shards)]
+    row_files: list[str] = []
+    letter_files: list[str] = []
+
+    def spill() -> None:
+        if any(kept):
+            row_files.append(f"rows-{len(row_files):05d}.arrow")
+            _spill(join(folder, row_files[-1]), ROWS_SCHEMA, map(rows_to_table, kept))
+        if any(refused):
+            letter_files.append(f"letters-{len(letter_files):05d}.arrow")
+            _spill(join(folder, letter_files[-1]), DROPPED_SCHEMA, map(dropped_to_table, refused))
+        for shard in range(num_shards):
+            kept[shard].clear()
+            refused[shard].clear()
+
+    total = 0
     for row in rows:
-        by_shard.setdefault(shard_of(row.utterance_id, num_shards=num_shards), []).append(row)
+        shard = shard_of(row.utterance_id, num_shards=num_shards)
+        counts[shard] += 1
+        # a sum has no order: the same rows give the same digest however they were read
+        sums[shard] = (sums[shard] + _number_of(row)) % (1 << 128)
+        if row.utterance_id in opted_out:
+            absent[shard].add(row.utterance_id)
+            row = tombstone(row.utterance_id)
+        if isinstance(row, SourceRow):
+            kept[shard].append(row)
+        else:
+            refused[shard].append(row)
         total += 1
-        if total % ROWS_IN_MEMORY == 0:
-            _flush(by_shard, folder, part)
-            part += 1
-    _flush(by_shard, folder, part)
-    return total
+        if total % rows_in_memory == 0:
+            spill()
+    spill()
+    inputs = tuple(
+        ShardInputs(count, digest_json([count, f"{number:032x}"]), tuple(sorted(ids)))
+        for count, number, ids in zip(counts, sums, absent, strict=True)
+    )
+    return Parted(total, Spills(folder, tuple(row_files), tuple(letter_files)), inputs)
 
 
-def _flush(by_shard: dict[int, list[Row]], folder: str, part: int) -> None:
-    for shard, rows in by_shard.items():
-        sources = [row for row in rows if isinstance(row, SourceRow)]
-        letters = [row for row in rows if isinstance(row, DeadLetter)]
-        if sources:
-            _write(rows_url(folder, shard, part), rows_to_table(sources))
-        if letters:
-            _write(letters_url(folder, shard, part), dropped_to_table(letters))
-    by_shard.clear()
+def _number_of(row: Row) -> int:
+    name = "\x1f".join((type(row).__name__, *map(str, _VALUES[type(row)](row))))
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest(), "big")
 
 
-def _write(url: str, table: pa.Table) -> None:
-    with open_write(url) as file:
-        write_parquet(table, file)
+def _spill(url: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    with open_write(url) as file, pa.ipc.new_file(file, schema) as writer:
+        for table in tables:
+            # exactly one record batch a shard, so that a shard's number is its place in the file
+            writer.write_batch(table.combine_chunks().to_batches()[0] if len(table) else _empty(schema))
 
 
-def _parts(url_of_part: Iterator[str]) -> Iterator[pa.Table]:
-    for url in url_of_part:
-        with open_read(url) as file:
-            yield read_parquet(file)
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=schema)
 
 
-def read_rows(folder: str, shard: int, *, parts: int) -> tuple[list[SourceRow], list[DeadLetter]]:
+def _of_shard(folder: str, names: Sequence[str], shard: int) -> Iterator[pa.Table]:
+    for name in names:
+        with open_read(join(folder, name)) as file:
+            yield pa.Table.from_batches([pa.ipc.open_file(file).get_batch(shard)])
+
+
+def read_rows(spills: Spills, shard: int) -> tuple[list[SourceRow], list[DeadLetter]]:
     """The rows of a shard sorted by id; of rows with the same id the first stays and the others are dropped."""
-    row_urls = (url for part in range(parts) if exists(url := rows_url(folder, shard, part)))
-    letter_urls = (url for part in range(parts) if exists(url := letters_url(folder, shard, part)))
-    dropped = [letter for table in _parts(letter_urls) for letter in table_to_dropped(table)]
+    tables = _of_shard(spills.folder, spills.letter_files, shard)
+    dropped = [letter for table in tables for letter in table_to_dropped(table)]
     rows: list[SourceRow] = []
-    for row in sorted(row for table in _parts(row_urls) for row in table_to_rows(table)):
+    for row in sorted(
+        row for table in _of_shard(spills.folder, spills.row_files, shard) for row in table_to_rows(table)
+    ):
         if rows and rows[-1].utterance_id == row.utterance_id:
             detail = f"another row has this id; kept is the one with audio {rows[-1].audio}"
             dropped.append(DeadLetter(row.utterance_id, "ingest", "duplicate_id", detail, "failed", row.audio))
         else:
             rows.append(row)
     return rows, dropped
-
-
-def part_count(total: int) -> int:
-    return total // ROWS_IN_MEMORY + 1
-
-
-def digest_rows(rows: list[SourceRow], dropped: list[DeadLetter]) -> str:
-    """Digest of all that a shard is made from."""
-    return digest_json([*map(str, rows), *map(str, sorted(dropped))])

@@ -3,33 +3,33 @@
 Output folder::
 
     OUT/run.yaml  corpus/{shard-*.tar,commits/,manifest.json}  tokenizer/  interleaved/epoch-K/  dropped.parquet
-    metrics.json
+    metrics.json  opted-out.txt
 """
 
-import hashlib
-import io
-import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from pipelines.bake import bake
+from pipelines.commits import commits_folder, read_commits, withdraw
 from pipelines.config import RunConfig
-from pipelines.corpus import CorpusJob, ShardResult, finished
-from pipelines.files import join, local_path, make_folder, open_write, remove_partials, write_text
+from pipelines.corpus import CorpusJob, ShardResult, add_up, count_causes
+from pipelines.engines.protocol import BatchDone
+from pipelines.files import join, local_path, make_folder, remove, remove_partials, write_text
 from pipelines.ingest import read_rows as read_corpus
+from pipelines.lock import Check, lock
 from pipelines.metrics import update_metrics
-from pipelines.partition import digest_rows, part_count, partition, read_rows
-from pipelines.progress import meter
+from pipelines.observe import Snapshot, Tally, observed
+from pipelines.opted_out import read_opted_out
+from pipelines.partition import Parted, partition
 from pipelines.run_folder import RunFolder
 from pipelines.stages import Align, Decode, Encode
-from pipelines.store import MANIFEST, ShardSet
+from pipelines.store import ShardSet
+from pipelines.store_manifest import write_store_manifest
 from pipelines.text_tokenizer import check_tokenizer, prepare_tokenizer
-from pipelines.verify import read_dropped
-from schemas.arrow import dropped_to_table, write_parquet
-from schemas.errors import EngineError, UserError
-from schemas.manifest import TOKEN_STORE, Manifest, ShardCommit, StreamInfo
-from schemas.records import SAMPLE_RATE_HZ, DeadLetter
+from schemas.errors import EngineError, TransientError, UserError
+from schemas.manifest import Manifest
+from schemas.records import SAMPLE_RATE_HZ
 from transforms.encoder import SpeechEncoderConfig
 
 # Below this many failures a ratio says nothing: one bad file of ten is no sick run.
@@ -40,34 +40,39 @@ def run(config: RunConfig) -> dict[str, Any]:
     """Build all that a corpus job asks for; returns the figures that `metrics.json` holds.
 
     Raises:
-        UserError: The job or its surroundings are wrong.
-        EngineError: Workers died, or too many records failed.
+        UserError: The job or its surroundings are wrong, or another run writes the output.
+        EngineError: Workers died, too many records failed, or a store gave no answer.
     """
     local = local_path(config.output)
-    if local is None:
-        raise UserError(f"output: {config.output} is remote; write to a local or mounted folder and copy it")
-    if "://" in config.output:
+    if local is not None and "://" in config.output:
         config = config.model_copy(update={"output": str(local)})
     check_tokenizer(config)
     folder = RunFolder(config.output)
-    for path in (config.output, folder.corpus, join(folder.corpus, "commits")):
-        make_folder(path)
-        remove_partials(path)
+    make_folder(config.output)
+    try:
+        with lock(config.output) as still_ours:
+            return _run(config, folder, still_ours)
+    except TransientError as error:
+        raise EngineError(f"{error}; what is finished is kept, run again to resume") from error
+
+
+def _run(config: RunConfig, folder: RunFolder, still_ours: Check) -> dict[str, Any]:
+    remove(folder.work)
+    remove_partials(config.output)
+    for url in (folder.corpus, commits_folder(folder.corpus)):
+        make_folder(url)
     write_text(join(config.output, "run.yaml"), config.to_yaml())
     began = time.perf_counter()
-    manifest, seconds = build_store(config, folder)
-    seconds["tokenizer"] = _timed(lambda: prepare_tokenizer(config, folder))
-    seconds["bake"] = _timed(lambda: bake(config, folder))
+    manifest, seconds = build_store(config, folder, still_ours)
+    for name, work in (("tokenizer", prepare_tokenizer), ("bake", bake)):
+        start = time.perf_counter()
+        work(config, folder)
+        seconds[name] = time.perf_counter() - start
     figures = corpus_figures(manifest, folder, config, seconds)
     figures["wall_seconds"] = round(time.perf_counter() - began, 2)
     update_metrics(config.output, "corpus", figures)
+    remove(folder.work)
     return figures
-
-
-def _timed(work: Any) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def encoder_configs(config: RunConfig) -> tuple[SpeechEncoderConfig, ...]:
@@ -75,112 +80,106 @@ def encoder_configs(config: RunConfig) -> tuple[SpeechEncoderConfig, ...]:
     return tuple(encoder for encoder in chosen if encoder is not None)  # type: ignore[misc]
 
 
-def build_store(config: RunConfig, folder: RunFolder) -> tuple[Manifest, dict[str, float]]:
-    """The token store; shards that stand already are kept."""
-    rows_folder = folder.rows
-    _clear(rows_folder)
-    make_folder(rows_folder)
-    total = partition(read_corpus(config.ingest), rows_folder, num_shards=config.store.shards, limit=config.limit)
-    if total == 0:
-        raise UserError(f"ingest.path: no recordings found in {config.ingest.path}")
-    job = CorpusJob(
+def corpus_job(config: RunConfig, folder: RunFolder, parted: Parted) -> CorpusJob:
+    """The plan of a config's token store."""
+    return CorpusJob(
         decode=Decode(config.max_duration_s),
         align=Align(config.align, config.gate),  # type: ignore[arg-type]
         encoders=tuple(Encode(encoder) for encoder in encoder_configs(config)),
-        rows_folder=rows_folder,
-        row_parts=part_count(total),
+        spills=parted.spills,
+        inputs=parted.inputs,
         folder=folder.corpus,
+        parts=join(folder.work, "parts"),
         keep_audio=config.store.audio,
+        batch_rows=config.batch_rows,
     )
-    fingerprint = job.fingerprint
-    commits: dict[int, ShardCommit] = {}
-    for shard in range(config.store.shards):
-        digest = digest_rows(*read_rows(rows_folder, shard, parts=job.row_parts))
-        commit = finished(folder.corpus, shard, inputs_digest=digest, fingerprint=fingerprint)
-        if commit is not None:
-            commits[shard] = commit
-    if commits:
-        print(f"corpus: {len(commits)} of {config.store.shards} shards stand already", flush=True)
-    seconds: dict[str, float] = {}
-    todo = [shard for shard in range(config.store.shards) if shard not in commits]
-    with meter("corpus", total=total, unit="utterances") as show:
-        for result in config.engine.build().run(job, todo):
-            commits[result.commit.entry.shard] = result.commit
-            _add_seconds(seconds, result)
-            show(_accounted(commits.values()), note=_worst(commits.values()))
-            _stop_if_sick(commits.values(), total, config.max_failed_ratio)
-    manifest = _write_store_manifest(config, folder, fingerprint, commits, inputs=total)
-    _clear(rows_folder)
+
+
+def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tuple[Manifest, dict[str, float]]:
+    """The token store, and the seconds that each stage took; shards that stand already are kept."""
+    num_shards = config.store.shards
+    _check_shards(folder, num_shards)
+    rows_folder = join(folder.work, "rows")
+    make_folder(rows_folder)
+    parted = partition(
+        read_corpus(config.ingest),
+        rows_folder,
+        num_shards=num_shards,
+        limit=config.limit,
+        opted_out=read_opted_out(folder),
+    )
+    job = corpus_job(config, folder, parted)
+    standing = list(_standing(job))
+    if standing:
+        print(f"corpus: {len(standing)} of {num_shards} shards stand already", flush=True)
+    tally = Tally(
+        total=parted.total,
+        shards=num_shards,
+        standing=standing,
+        gpu_stages=frozenset(encoder.stream_kind for encoder in encoder_configs(config) if on_gpu(encoder)),
+        gpu_workers=config.engine.workers,
+    )
+    todo = sorted(set(range(num_shards)) - {result.shard for result in standing})
+    if todo:
+        withdraw(folder.corpus)
+        _build_shards(config, folder, job, todo, tally, still_ours)
+    still_ours()
+    manifest = write_store_manifest(folder, job, encoder_configs(config), inputs=parted.total, seed=config.seed)
+    now = tally.snapshot()
     if manifest.records == 0:
-        raise EngineError(f"no utterance reached a shard; {_worst(commits.values())}; see {folder.dropped}")
-    return manifest, seconds
+        raise EngineError(f"no utterance reached a shard; {now.worst}; see {folder.dropped}")
+    return manifest, now.seconds_by_stage
 
 
-def _clear(url: str) -> None:
-    path = local_path(url)
-    if path is not None and path.exists():
-        shutil.rmtree(path)
+def on_gpu(encoder: object) -> bool:
+    return str(getattr(encoder, "device", "cpu")).startswith("cuda")
 
 
-def _add_seconds(seconds: dict[str, float], result: ShardResult) -> None:
-    for name, spent in result.seconds.items():
-        seconds[name] = seconds.get(name, 0.0) + spent
+def _build_shards(
+    config: RunConfig, folder: RunFolder, job: CorpusJob, todo: list[int], tally: Tally, still_ours: Check
+) -> None:
+    engine = config.engine.build(folder.work)
+    with observed(tally, config.output, config.metrics) as look:
+
+        def report(done: BatchDone) -> None:
+            tally.batch(done)
+            _stop_if_sick(look(), config.max_failed_ratio)
+
+        for result in engine.run_stages(job, todo, report):
+            still_ours()
+            tally.shard(result)
+            _stop_if_sick(look(), config.max_failed_ratio)
 
 
-def _accounted(commits: Iterable[ShardCommit]) -> int:
-    return sum(commit.entry.records + len(commit.dropped) for commit in commits)
-
-
-def dropped_by_cause(dropped: Iterable[DeadLetter]) -> dict[str, int]:
-    causes: dict[str, int] = {}
-    for letter in dropped:
-        cause = f"{letter.stage}/{letter.code}"
-        causes[cause] = causes.get(cause, 0) + 1
-    return dict(sorted(causes.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _worst(commits: Iterable[ShardCommit]) -> str:
-    causes = dropped_by_cause(letter for commit in commits for letter in commit.dropped)
-    if not causes:
-        return ""
-    cause, number = next(iter(causes.items()))
-    return f"{sum(causes.values())} dropped, most by {cause} ({number})"
-
-
-def _stop_if_sick(commits: Iterable[ShardCommit], total: int, max_failed_ratio: float) -> None:
-    commits = list(commits)
-    failed = sum(letter.outcome == "failed" for commit in commits for letter in commit.dropped)
-    if failed >= FEWEST_FAILURES_TO_STOP and failed > max_failed_ratio * total:
+def _stop_if_sick(now: Snapshot, max_failed_ratio: float) -> None:
+    if now.failed >= FEWEST_FAILURES_TO_STOP and now.failed > max_failed_ratio * now.total:
         raise EngineError(
-            f"{failed} of {total} records failed, more than max_failed_ratio {max_failed_ratio}; {_worst(commits)}"
+            f"{now.failed} of {now.total} records failed, more than max_failed_ratio {max_failed_ratio}; {now.worst}"
         )
 
 
-def _write_store_manifest(
-    config: RunConfig, folder: RunFolder, fingerprint: str, commits: dict[int, ShardCommit], *, inputs: int
-) -> Manifest:
-    """``inputs`` is what the reader gave, counted apart from what came out: else nothing lost would ever show."""
-    dropped = sorted(letter for commit in commits.values() for letter in commit.dropped)
-    buffer = io.BytesIO()
-    write_parquet(dropped_to_table(dropped), buffer)
-    with open_write(folder.dropped) as file:
-        file.write(buffer.getvalue())
-    outcomes = [letter.outcome for letter in dropped]
-    manifest = Manifest(
-        format=TOKEN_STORE,
-        plan_fingerprint=fingerprint,
-        inputs=inputs,
-        filtered=outcomes.count("filtered"),
-        failed=outcomes.count("failed"),
-        dropped_sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
-        streams=tuple(
-            StreamInfo(e.stream_kind, e.hop_samples, e.codebook_size, e.fingerprint) for e in encoder_configs(config)
-        ),
-        shards=tuple(commits[shard].entry for shard in sorted(commits)),
-        details={"aligner": config.align.fingerprint, "seed": config.seed},  # type: ignore[attr-defined]
-    )
-    write_text(join(folder.corpus, MANIFEST), manifest.to_json())
-    return manifest
+def _check_shards(folder: RunFolder, num_shards: int) -> None:
+    """An id's shard depends on how many there are: another number is another corpus.
+
+    Raises:
+        UserError: The corpus in the folder has more shards than the job asks for.
+    """
+    beyond = [commit.entry.shard for commit in read_commits(folder.corpus) if commit.entry.shard >= num_shards]
+    if beyond:
+        raise UserError(
+            f"store.shards: {folder.corpus} holds shards up to number {max(beyond)}, the job asks for {num_shards}; "
+            "keep the number, or choose another output"
+        )
+
+
+def _standing(job: CorpusJob) -> Iterator[ShardResult]:
+    """Shards that were made from these rows by this plan."""
+    fingerprint = job.fingerprint
+    for commit in read_commits(job.folder):
+        inputs = job.inputs[commit.entry.shard]
+        made_from = (commit.inputs_digest, commit.opted_out, commit.plan_fingerprint)
+        if made_from == (inputs.digest, inputs.opted_out, fingerprint):
+            yield ShardResult.of(commit)
 
 
 def corpus_figures(
@@ -194,7 +193,7 @@ def corpus_figures(
         "in_shards": manifest.records,
         "filtered": manifest.filtered,
         "failed": manifest.failed,
-        "dropped_by_cause": dropped_by_cause(read_dropped(folder.dropped)),
+        "dropped_by_cause": dropped_by_cause(folder),
         "hours": round(audio_s / 3600, 4),
         "words_aligned": manifest.count("words"),
         "tokens_by_kind": tokens,
@@ -206,3 +205,10 @@ def corpus_figures(
         tokens["text"] = baked.count("transcript_tokens")
         figures["interleaved_tokens"] = {name: baked.count(f"{name}_tokens") for name in ("text", "speech")}
     return figures
+
+
+def dropped_by_cause(folder: RunFolder) -> dict[str, int]:
+    causes: dict[str, int] = {}
+    for commit in read_commits(folder.corpus):
+        add_up(causes, count_causes(commit.dropped))
+    return dict(sorted(causes.items(), key=lambda item: (-item[1], item[0])))

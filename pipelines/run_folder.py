@@ -24,8 +24,14 @@ class RunFolder:
         return join(self.output, "tokenizer")
 
     @property
-    def rows(self) -> str:
-        return join(self.output, ".rows")
+    def opted_out(self) -> str:
+        """Ids that must reach no shard, one a line."""
+        return join(self.output, "opted-out.txt")
+
+    @property
+    def work(self) -> str:
+        """What a run needs while it goes, and removes."""
+        return join(self.output, ".work")
 
     def interleaved(self, epoch: int) -> str:
         return join(self.output, "interleaved", f"epoch-{epoch}")

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile as sf
 import webdataset as wds
 
-from pipelines.files import exists, join, open_read, open_write, read_text, sha256_of
+from pipelines.files import HashingWriter, exists, join, open_read, open_write, read_text
 from schemas.errors import UserError
 from schemas.manifest import Manifest, ShardEntry
 from schemas.records import (
@@ -86,20 +86,30 @@ def sequence_sample(sequence: TokenSequence) -> Sample:
     return {"tokens.npy": _npy(sequence.tokens.astype(np.int32)), "json": _json(meta)}
 
 
+def write_tar(url: str, samples: Iterable[tuple[str, Sample]]) -> tuple[str, int, int]:
+    """Write one tar as its samples come, sorted by utterance id; returns its SHA-256, its bytes and its records."""
+    records = 0
+    with open_write(url) as file:
+        hashed = HashingWriter(file)
+        writer = wds.TarWriter(hashed, user="plait", group="plait", mode=0o644, mtime=0, encoder=False)
+        try:
+            for utterance_id, sample in samples:
+                writer.write({"__key__": key_of(utterance_id), **sample})
+                records += 1
+            writer.close()
+        except BaseException:
+            hashed.abandon()
+            raise
+    return hashed.sha256, hashed.num_bytes, records
+
+
 def write_shard(
     folder: str, shard: int, samples: Iterable[tuple[str, Sample]], *, counts: dict[str, int]
 ) -> ShardEntry:
-    """Write one tar; samples must come sorted by utterance id."""
-    url = join(folder, shard_name(shard))
-    records = 0
-    with open_write(url) as file:
-        writer = wds.TarWriter(file, user="plait", group="plait", mode=0o644, mtime=0, encoder=False)
-        for utterance_id, sample in samples:
-            writer.write({"__key__": key_of(utterance_id), **sample})
-            records += 1
-        writer.close()
-    digest, size = sha256_of(url)
-    return ShardEntry(shard, shard_name(shard), digest, size, records, counts)
+    """Write a shard's tar; ``samples`` may add to ``counts`` as they come."""
+    name = shard_name(shard)
+    sha256, num_bytes, records = write_tar(join(folder, name), samples)
+    return ShardEntry(shard, name, sha256, num_bytes, records, counts)
 
 
 def read_samples(url: str) -> Iterator[tuple[str, Sample]]:

@@ -3,27 +3,40 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipelines.config import RunConfig
-from pipelines.files import make_folder, read_ids
+from pipelines.files import exists, join, make_folder, read_ids, read_text, write_bytes, write_text
 from pipelines.run_folder import RunFolder
 from pipelines.store import ShardSet
+from schemas.manifest import dump_json
 from transforms.text.tokenizer import copy_text_tokenizer, fit_sentencepiece, load_tokenizer
+
+FITTED = "fitted.json"
 
 
 def prepare_tokenizer(config: RunConfig, folder: RunFolder) -> None:
-    """Put the tokenizer into the run's folder.
+    """Put the tokenizer into the run's folder. One that was fitted there as the job asks stays: models know its ids.
 
     Raises:
         UserError: The named tokenizer is none.
     """
-    target = Path(folder.tokenizer)
-    make_folder(folder.tokenizer)
+    wanted = dump_json(config.text.model_dump(mode="json"))
+    fitted = join(folder.tokenizer, FITTED)
+    if config.text.path is None and exists(fitted) and read_text(fitted) == wanted:
+        return
+    with TemporaryDirectory() as temporary:
+        target = Path(temporary)
+        if config.text.path is None:
+            fit_sentencepiece(_texts(config, folder), vocab_size=config.text.vocab_size, output=target)
+        else:
+            copy_text_tokenizer(Path(config.text.path), target)
+        load_tokenizer(target)
+        make_folder(folder.tokenizer)
+        for file in sorted(target.iterdir()):
+            write_bytes(join(folder.tokenizer, file.name), file.read_bytes())
     if config.text.path is None:
-        fit_sentencepiece(_texts(config, folder), vocab_size=config.text.vocab_size, output=target)
-    else:
-        copy_text_tokenizer(Path(config.text.path), target)
-    load_tokenizer(target)
+        write_text(fitted, wanted)
 
 
 def check_tokenizer(config: RunConfig) -> None:

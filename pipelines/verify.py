@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pipelines.files import exists, join, local_path, open_read, sha256_of
+from pipelines.files import exists, join, names_in, open_read, sha256_of
 from pipelines.store import MANIFEST, ShardSet, parse_sequence, parse_utterance, read_samples
 from schemas.arrow import read_parquet, table_to_dropped
 from schemas.errors import UserError
@@ -22,9 +22,8 @@ def shard_sets(output: str) -> list[str]:
     if exists(join(output, MANIFEST)):
         return [output]
     found = [join(output, "corpus")] if exists(join(output, "corpus", MANIFEST)) else []
-    path = local_path(join(output, "interleaved"))
-    if path is not None and path.is_dir():
-        found += [str(folder) for folder in sorted(path.iterdir()) if (folder / MANIFEST).is_file()]
+    baked = join(output, "interleaved")
+    found += [join(baked, name) for name in names_in(baked) if exists(join(baked, name, MANIFEST))]
     if not found:
         raise UserError(f"{output}: no finished shards there; give the output folder of a run")
     return found
@@ -34,16 +33,21 @@ def verify(output: str) -> Iterator[str]:
     """Every difference between what the manifests say and what lies there, a line each."""
     for folder in shard_sets(output):
         manifest = ShardSet(folder).manifest
-        ids: set[str] = set()
-        for entry in manifest.shards:
-            yield from _check_shard(folder, manifest, entry, ids)
+        dropped: frozenset[str] = frozenset()
         if manifest.format == TOKEN_STORE:
-            yield from _check_accounts(folder, manifest, ids)
+            found, dropped = _check_accounts(folder, manifest)
+            yield from found
         elif manifest.records != manifest.inputs:
             yield f"{folder}: {manifest.records} sequences, but the token store had {manifest.inputs} utterances"
+        for entry in manifest.shards:
+            yield from _check_shard(folder, manifest, entry, dropped)
+        known = {entry.name for entry in manifest.shards}
+        for name in names_in(folder):
+            if name.endswith(".tar") and name not in known:
+                yield f"{join(folder, name)}: a shard that the manifest does not know"
 
 
-def _check_shard(folder: str, manifest: Manifest, entry: ShardEntry, ids: set[str]) -> Iterator[str]:
+def _check_shard(folder: str, manifest: Manifest, entry: ShardEntry, dropped: frozenset[str]) -> Iterator[str]:
     url = join(folder, entry.name)
     if not exists(url):
         yield f"{url}: the shard is missing"
@@ -54,11 +58,14 @@ def _check_shard(folder: str, manifest: Manifest, entry: ShardEntry, ids: set[st
         return
     if size != entry.num_bytes:
         yield f"{url}: {size} bytes, the manifest says {entry.num_bytes}"
+    # an id belongs to one shard, so that none is in two follows from each shard by itself
     here: list[str] = []
     for utterance_id, sample in read_samples(url):
         here.append(utterance_id)
         if shard_of(utterance_id, num_shards=len(manifest.shards)) != entry.shard:
             yield f"{url}: {utterance_id} belongs to another shard"
+        if utterance_id in dropped:
+            yield f"{url}: {utterance_id} is in dropped.parquet too"
         if manifest.format == TOKEN_STORE:
             yield from _check_utterance(url, sample)
         else:
@@ -69,9 +76,8 @@ def _check_shard(folder: str, manifest: Manifest, entry: ShardEntry, ids: set[st
         yield f"{url}: records are not sorted by id"
     if len(here) != entry.records:
         yield f"{url}: {len(here)} records, the manifest says {entry.records}"
-    if len(set(here)) != len(here) or ids & set(here):
+    if len(set(here)) != len(here):
         yield f"{url}: an utterance appears twice"
-    ids |= set(here)
 
 
 def _check_utterance(url: str, sample: dict[str, bytes]) -> Iterator[str]:
@@ -87,23 +93,21 @@ def _check_utterance(url: str, sample: dict[str, bytes]) -> Iterator[str]:
             yield f"{url}: {record.utterance_id}: {frames} for {record.num_samples} samples"
 
 
-def _check_accounts(folder: str, manifest: Manifest, ids: set[str]) -> Iterator[str]:
+def _check_accounts(folder: str, manifest: Manifest) -> tuple[list[str], frozenset[str]]:
+    """What is wrong with the sums and with ``dropped.parquet``, and the ids in it that must be in no shard."""
+    found: list[str] = []
     if manifest.inputs != manifest.records + manifest.filtered + manifest.failed:
-        yield (
+        found.append(
             f"{folder}: {manifest.inputs} inputs, but {manifest.records} in shards + {manifest.filtered} filtered "
             f"+ {manifest.failed} failed"
         )
-    dropped = join(folder.rstrip("/").rpartition("/")[0], "dropped.parquet")
-    if not exists(dropped):
-        yield f"{dropped}: missing"
-        return
-    if sha256_of(dropped)[0] != manifest.dropped_sha256:
-        yield f"{dropped}: the bytes differ from the manifest"
-        return
-    letters = read_dropped(dropped)
+    url = join(folder.rstrip("/").rpartition("/")[0], "dropped.parquet")
+    if not exists(url):
+        return [*found, f"{url}: missing"], frozenset()
+    if sha256_of(url)[0] != manifest.dropped_sha256:
+        return [*found, f"{url}: the bytes differ from the manifest"], frozenset()
+    letters = read_dropped(url)
     outcomes = [letter.outcome for letter in letters]
     if (outcomes.count("filtered"), outcomes.count("failed")) != (manifest.filtered, manifest.failed):
-        yield f"{dropped}: its rows are not those that the manifest counts"
-    both = ids & {letter.utterance_id for letter in letters if letter.code != "duplicate_id"}
-    if both:
-        yield f"{dropped}: {min(both)} is dropped and in a shard too"
+        found.append(f"{url}: its rows are not those that the manifest counts")
+    return found, frozenset(letter.utterance_id for letter in letters if letter.code != "duplicate_id")

@@ -1,7 +1,8 @@
 """Arrow schemas of corpus rows and dead letters, and Parquet files of them whose bytes depend on the rows alone."""
 
-from collections.abc import Iterable
-from dataclasses import astuple, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from itertools import islice
 from typing import IO, Any
 
 import pyarrow as pa
@@ -19,12 +20,16 @@ def _schema(record: type[SourceRow] | type[DeadLetter]) -> pa.Schema:
 
 ROWS_SCHEMA: pa.Schema = _schema(SourceRow)
 DROPPED_SCHEMA: pa.Schema = _schema(DeadLetter)
+ROW_GROUP_ROWS = 65_536
 
 
 def _table(records: Iterable[SourceRow] | Iterable[DeadLetter], schema: pa.Schema) -> pa.Table:
     ordered: list[Any] = sorted(records)
-    columns = zip(*map(astuple, ordered), strict=True) if ordered else [[] for _ in schema]
-    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
+    return _rows_table(ordered, schema)
+
+
+def _rows_table(records: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    arrays = [pa.array([getattr(record, field.name) for record in records], type=field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -48,21 +53,29 @@ def table_to_dropped(table: pa.Table) -> list[DeadLetter]:
     return [DeadLetter(**values) for values in table.cast(DROPPED_SCHEMA).to_pylist()]
 
 
-def write_parquet(table: pa.Table, sink: IO[bytes]) -> None:
-    """Write a table with every setting that decides a byte fixed; the footer still names the pyarrow version."""
-    pq.write_table(
-        table.replace_schema_metadata(None).combine_chunks(),
-        sink,
+def write_dropped(letters: Iterable[DeadLetter], sink: Any) -> None:
+    """Write dead letters in the order in which they come, a row group at a time in memory.
+
+    Every setting that decides a byte is fixed; the footer still names the pyarrow version.
+
+    Args:
+        sink: Anything with ``write(bytes)``.
+    """
+    with pq.ParquetWriter(
+        pa.PythonFile(sink, mode="w"),
+        DROPPED_SCHEMA,
         compression="zstd",
         compression_level=3,
         version="2.6",
         data_page_version="1.0",
-        row_group_size=65_536,
         use_dictionary=True,
         write_statistics=True,
-    )
+    ) as writer:
+        gathered = iter(letters)
+        while group := list(islice(gathered, ROW_GROUP_ROWS)):
+            writer.write_table(_rows_table(group, DROPPED_SCHEMA), row_group_size=ROW_GROUP_ROWS)
 
 
 def read_parquet(source: IO[bytes]) -> pa.Table:
-    """The whole table of a file written by ``write_parquet``."""
+    """The whole table of a file written by ``write_dropped``."""
     return pq.read_table(source)

@@ -34,12 +34,16 @@ class ShardEntry:
 
 @dataclass(frozen=True, slots=True)
 class ShardCommit:
-    """What makes a shard final: its entry, its dead letters, and what it was made from."""
+    """What makes a shard final: its entry, its dead letters, and what it was made from.
+
+    ``opted_out`` are the sorted ids that ``inputs_digest`` counts and the shard must not hold.
+    """
 
     entry: ShardEntry
     dropped: tuple[DeadLetter, ...]
     inputs_digest: str
     plan_fingerprint: str
+    opted_out: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return dump_json(asdict(self))
@@ -52,6 +56,7 @@ class ShardCommit:
             dropped=tuple(DeadLetter(**letter) for letter in data["dropped"]),
             inputs_digest=data["inputs_digest"],
             plan_fingerprint=data["plan_fingerprint"],
+            opted_out=tuple(data["opted_out"]),
         )
 
 

@@ -216,7 +216,7 @@ def _access(url: str, read: Callable[[], T]) -> T:
     except ValueError as error:  # an unknown protocol, a NUL in a path
         raise RecordError("missing_file", f"{url!r} cannot be opened as a path or URL") from error
     except Exception as error:
-        if isinstance(error, TimeoutError | ConnectionError) or (_is_remote(url) and _is_network_error(error)):
+        if isinstance(error, TimeoutError | ConnectionError) or (_is_remote(url) and is_network_error(error)):
             raise TransientError(f"cannot read {url}: {error}") from error
         if not isinstance(error, OSError):
             raise
@@ -229,7 +229,7 @@ def _is_remote(url: str) -> bool:
     return "://" in url and not url.startswith(("file://", "local://", "memory://"))
 
 
-def _is_network_error(error: Exception) -> bool:
+def is_network_error(error: Exception) -> bool:
     """Whether it comes from a store or its client library; some of those derive from nothing but ``Exception``."""
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _NETWORK_LIBRARIES
 

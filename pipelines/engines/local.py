@@ -2,33 +2,41 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for
+from multiprocessing.queues import SimpleQueue
 from typing import Any
 
-from pipelines.engines.protocol import R, ShardJob
+from pipelines.engines.protocol import BatchDone, R, Report, ShardJob, StagedJob
 from schemas.errors import EngineError
 
-_run: Callable[[int], Any]
+POLL_S = 0.5
+
+_run: Callable[[int, Report], Any]
+_report: Report
 
 
-def _open(job: ShardJob[Any]) -> None:
-    global _run
+def _open(job: ShardJob[Any], reports: "SimpleQueue[BatchDone]") -> None:
+    global _run, _report
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _report = reports.put
     _run = job.open()
 
 
+def _end_with_parent() -> None:
+    """A driver that was killed closes nothing behind it; its workers must not outlive it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+
 def _work(shard: int) -> Any:
-    return _run(shard)
-
-
-def limit_threads() -> None:
-    """One thread a worker: processes use the cores, and sums have one order whatever the machine."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    torch.set_num_threads(1)
+    return _run(shard, _report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +45,28 @@ class LocalEngine:
 
     workers: int
 
-    def run(self, job: ShardJob[R], shards: Sequence[int]) -> Iterator[R]:
+    def run_stages(self, job: StagedJob[R], shards: Sequence[int], report: Report) -> Iterator[R]:
+        return self.run(job, shards, report)
+
+    def run(self, job: ShardJob[R], shards: Sequence[int], report: Report) -> Iterator[R]:
         if self.workers == 1 or len(shards) <= 1:
             work = job.open()
-            yield from (work(shard) for shard in shards)
+            yield from (work(shard, report) for shard in shards)
             return
         # spawn: a forked torch may deadlock
         context = multiprocessing.get_context("spawn")
+        reports: SimpleQueue[BatchDone] = context.SimpleQueue()
         size = min(self.workers, len(shards))
-        pool = ProcessPoolExecutor(size, mp_context=context, initializer=_open, initargs=(job,))
+        pool = ProcessPoolExecutor(size, mp_context=context, initializer=_open, initargs=(job, reports))
         try:
             waiting = list(reversed(shards))
             running: set[Future[R]] = set()
             while waiting or running:
                 while waiting and len(running) < 2 * size:
                     running.add(pool.submit(_work, waiting.pop()))
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                finished, running = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                while not reports.empty():
+                    report(reports.get())
                 for future in finished:
                     yield future.result()
         except BrokenProcessPool as error:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import webdataset
 
+from pipelines.config import load_run
 from pipelines.metrics import read_metrics
 from pipelines.partition import read_rows
 from pipelines.run import run
@@ -16,7 +17,7 @@ from pipelines.store import ShardSet
 from pipelines.verify import read_dropped, verify
 from schemas.errors import EngineError, UserError
 from schemas.vocabulary import VocabularyLayout
-from tests.pipelines.conftest import GOOD_IDS, bad_rows, job, write_table
+from tests.pipelines.conftest import GOOD_IDS, JOB, bad_rows, job, write_table
 from transforms.interleave import InterleaveConfig, encode_utterance
 from transforms.streams import ceil_div
 from transforms.text.tokenizer import load_tokenizer
@@ -92,14 +93,26 @@ def test_a_baked_epoch_equals_the_same_epoch_drawn_at_load_time(small_corpus):
             assert sequence.segments == drawn.segments
 
 
-def test_two_workers_and_another_order_give_the_same_bytes(small_corpus):
-    run(job(small_corpus, output="two", table="backwards.tsv", overrides=("engine.workers=2",)))
-    assert digests(small_corpus / "two") == digests(small_corpus / "out")
-
-
-def test_ray_gives_the_same_bytes(small_corpus):
-    run(job(small_corpus, output="ray", table="backwards.tsv", overrides=("engine.kind=ray",)))
-    assert digests(small_corpus / "ray") == digests(small_corpus / "out")
+@pytest.mark.parametrize(
+    ("engine", "table"),
+    [
+        ("{kind: local, workers: 2}", "backwards.tsv"),
+        ("{kind: ray, workers: 1}", "corpus.tsv"),
+        ("{kind: ray, workers: 2, num_cpus: 0.25, stages: {units: {workers: 1}}}", "backwards.tsv"),
+        ("{kind: beam, workers: 1}", "corpus.tsv"),
+        ("{kind: beam, workers: 2}", "backwards.tsv"),
+        (
+            "{kind: beam, runner: PortableRunner, options: {job_endpoint: embed, environment_type: LOOPBACK}}",
+            "backwards.tsv",
+        ),
+    ],
+)
+def test_every_engine_gives_the_same_bytes(small_corpus, tmp_path, engine, table):
+    path = small_corpus / f"{tmp_path.name}.yaml"
+    path.write_text(JOB.format(output=tmp_path / "out", table=small_corpus / table))
+    run(load_run(path, overrides=(f"engine={engine}",)))
+    assert digests(tmp_path / "out") == digests(small_corpus / "out")
+    assert sorted(path.name for path in (tmp_path / "out").rglob(".*")) == [".lock"]
 
 
 def test_a_rerun_makes_only_what_is_missing(small_corpus, tmp_path, capsys):

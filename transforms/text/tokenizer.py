@@ -116,6 +116,7 @@ class HfTokenizer:
         if self.tokenizer.eos_token_id is None:
             raise UserError(f"{folder}: the tokenizer has no EOS token")
         self._size: int = max(self.tokenizer.get_vocab().values()) + 1
+        self.fingerprint = digest_file(folder / HF_FILE)[:16]
 
     @property
     def vocab_size(self) -> int:
@@ -130,10 +131,6 @@ class HfTokenizer:
     @property
     def eos_id(self) -> int:
         return int(self.tokenizer.eos_token_id)
-
-    @property
-    def fingerprint(self) -> str:
-        return digest_file(self.path / HF_FILE)[:16]
 
     def encode(self, text: str) -> list[int]:
         return list(self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)

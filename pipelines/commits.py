@@ -1,0 +1,41 @@
+"""Commit files: a shard is final when its own stands, and names the digest of what lies beside it.
+
+``FOLDER/commits/shard-00001.tar.json`` for ``FOLDER/shard-00001.tar``. Only the worker that made a shard writes its
+commit, after the shard itself, so nothing is ever shared between writers.
+"""
+
+from collections.abc import Iterator
+
+from pipelines.files import join, names_in, read_text, read_texts, remove, write_text
+from pipelines.store import MANIFEST, shard_name
+from schemas.manifest import ShardCommit
+
+
+def commits_folder(folder: str) -> str:
+    return join(folder, "commits")
+
+
+def commit_url(folder: str, shard: int) -> str:
+    return join(commits_folder(folder), f"{shard_name(shard)}.json")
+
+
+def write_commit(folder: str, commit: ShardCommit) -> None:
+    """Make a shard whose tar stands final."""
+    write_text(commit_url(folder, commit.entry.shard), commit.to_json())
+
+
+def read_commit(folder: str, shard: int) -> ShardCommit:
+    return ShardCommit.from_json(read_text(commit_url(folder, shard)))
+
+
+def read_commits(folder: str) -> Iterator[ShardCommit]:
+    """The commits of all shards whose tar stands too, in order of their numbers, one at a time in memory."""
+    tars = set(names_in(folder))
+    names = [name for name in names_in(commits_folder(folder)) if name.removesuffix(".json") in tars]
+    for text in read_texts([join(commits_folder(folder), name) for name in names]):
+        yield ShardCommit.from_json(text)
+
+
+def withdraw(folder: str) -> None:
+    """Take the manifest away before shards change: a set is finished only while what it says is true."""
+    remove(join(folder, MANIFEST))

@@ -1,0 +1,221 @@
+"""Apache Beam: one pipeline for any runner.
+
+::
+
+    shards ─ Create ─ Reshuffle ─ ProcessShard ─┬─ results ──> a file each, from which the driver reads them
+                                                └─ dropped ──> counters by stage and code
+
+A shard passes through its stages in one place: runners fuse neighbouring steps anyway, and so neither audio nor
+tokens are shuffled. The models load once a worker process, whatever the number of its threads.
+"""
+
+import pickle
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.utils.shared import Shared
+
+from pipelines.engines.protocol import BatchDone, R, Report, ShardJob, StagedJob, Work
+from pipelines.files import exists, join, make_folder, names_in, read_bytes, remove, write_bytes
+from schemas.errors import EngineError, UserError
+from schemas.records import DeadLetter
+
+POLL_S = 0.5
+DROPPED = "dropped"
+_STOP = "stop"
+
+
+class _Opened:
+    """A job's models in a worker process; its threads take turns."""
+
+    def __init__(self, job: ShardJob[Any]) -> None:
+        self.work: Work[Any] = job.open()
+        self.turn = threading.Lock()
+
+
+class ProcessShard(beam.DoFn):  # type: ignore[misc]
+    """A shard number in; its result out, and its dead letters as the output ``dropped``.
+
+    Args:
+        stop: URL of a file whose presence means that the driver wants no more.
+    """
+
+    def __init__(self, job: ShardJob[Any], stop: str) -> None:
+        self.job, self.stop = job, stop
+        self._shared = Shared()
+
+    def setup(self) -> None:
+        self.opened = self._shared.acquire(lambda: _Opened(self.job))
+
+    def process(self, shard: int) -> Iterator[Any]:
+        if exists(self.stop):
+            return
+        with self.opened.turn:
+            yield self.opened.work(shard, _count)
+        for letter in self.job.dead_letters(shard):
+            yield beam.pvalue.TaggedOutput(DROPPED, letter)
+
+
+def _count(done: BatchDone) -> None:
+    Metrics.counter("plait", "records").inc(done.records)
+    Metrics.counter("plait", "samples").inc(done.samples)
+    for stage, seconds in done.seconds.items():
+        Metrics.counter("plait.milliseconds", stage).inc(int(seconds * 1000))
+
+
+class CountDropped(beam.DoFn):  # type: ignore[misc]
+    def process(self, letter: DeadLetter) -> Iterable[None]:
+        Metrics.counter("plait.dropped", f"{letter.stage}/{letter.code}").inc()
+        return ()
+
+
+class Deliver(beam.DoFn):  # type: ignore[misc]
+    """Puts a result where the driver finds it; a retried bundle writes the same again."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def process(self, numbered: tuple[int, Any]) -> Iterable[None]:
+        shard, result = numbered
+        write_bytes(join(self.folder, f"{shard:05d}"), pickle.dumps(result))
+        return ()
+
+
+def build(pipeline: beam.Pipeline, job: ShardJob[Any], shards: Sequence[int], results: str) -> None:
+    """Add a job to a pipeline; its results appear as files in the folder ``results``."""
+    done = (
+        pipeline
+        | "Shards" >> beam.Create(list(shards))
+        | "Spread" >> beam.Reshuffle()
+        | "ProcessShard" >> beam.ParDo(ProcessShard(job, join(results, _STOP))).with_outputs(DROPPED, main="results")
+    )
+    (
+        done.results
+        | "Number" >> beam.Map(lambda result: (int(result.shard), result))
+        | "Deliver" >> beam.ParDo(Deliver(results))
+    )
+    done[DROPPED] | "CountDropped" >> beam.ParDo(CountDropped())
+
+
+def flags(options: Mapping[str, Any]) -> list[str]:
+    """Pipeline options as Beam's own flags: ``{a: 1, b: true, c: [x, y]}`` gives ``--a=1 --b --c=x --c=y``."""
+    found: list[str] = []
+    for name, value in options.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        found += [f"--{name}" if one is True else f"--{name}={one}" for one in values if one is not False]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class BeamEngine:
+    """Any Beam runner.
+
+    Args:
+        scratch: Folder that the driver and all workers reach; results come back through it.
+        runner: ``DirectRunner`` runs ``workers`` processes here; what others do is in ``options``.
+    """
+
+    workers: int
+    scratch: str
+    runner: str = "DirectRunner"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def pipeline_options(self) -> PipelineOptions:
+        """Raises UserError for an option that no part of Beam knows."""
+        chosen = {"runner": self.runner, **self._local(), **self.options}
+        parsed = PipelineOptions(flags(chosen))
+        unknown = parsed.get_all_options(drop_default=True, retain_unknown_options=True).keys() - (
+            parsed.get_all_options().keys()
+        )
+        if unknown:
+            raise UserError(f"engine.options: Beam has no option {min(unknown)!r}")
+        return parsed
+
+    def _local(self) -> dict[str, Any]:
+        if self.runner != "DirectRunner":
+            return {}
+        mode = "multi_processing" if self.workers > 1 else "in_memory"
+        return {"direct_num_workers": self.workers, "direct_running_mode": mode}
+
+    def run_stages(self, job: StagedJob[R], shards: Sequence[int], report: Report) -> Iterator[R]:
+        return self.run(job, shards, report)
+
+    def run(self, job: ShardJob[R], shards: Sequence[int], report: Report) -> Iterator[R]:
+        if not shards:
+            return
+        results = join(self.scratch, f"results-{uuid4().hex[:8]}")
+        make_folder(results)
+        pipeline = beam.Pipeline(options=self.pipeline_options())
+        build(pipeline, job, shards, results)
+        running = _Running(pipeline)
+        seen: set[str] = set()
+        try:
+            while True:
+                over = running.wait(POLL_S)
+                for name in names_in(results):
+                    if name not in seen and name != _STOP:
+                        seen.add(name)
+                        yield pickle.loads(read_bytes(join(results, name)))  # noqa: S301 (our own workers wrote it)
+                if over:
+                    break
+            running.raise_error()
+            if len(seen) < len(shards):
+                raise EngineError(f"beam: {len(shards) - len(seen)} shards gave no result; run again to resume")
+        finally:
+            if not running.wait(0):
+                write_bytes(join(results, _STOP), b"")
+                running.cancel()
+            remove(results)
+
+
+class _Running:
+    """A pipeline on its way, in a thread: local runners block until they are done."""
+
+    def __init__(self, pipeline: beam.Pipeline) -> None:
+        self._pipeline = pipeline
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="plait-beam", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._result = self._pipeline.run()
+            self._result.wait_until_finish()
+        except BaseException as error:  # handed to the driver's thread
+            self._error = error
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is over."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def cancel(self) -> None:
+        """Ask the runner to stop; the local ones end with the shards that they work on."""
+        deadline = time.monotonic() + 1.0
+        while self._result is None and self._thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if self._result is not None and hasattr(self._result, "cancel"):
+            self._result.cancel()
+        self._thread.join()
+
+    def raise_error(self) -> None:
+        """Raises what the pipeline raised: an error of ours as itself, anything else as EngineError."""
+        error = self._error
+        if error is None:
+            return
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, UserError | EngineError):
+                raise cause
+            cause = cause.__cause__
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        last = lines[-1] if lines else type(error).__name__
+        raise EngineError(f"beam: {last}; what is finished is kept, run again to resume") from error

@@ -1,0 +1,196 @@
+"""One stream of events, and all that is told of a run: bar or lines, `metrics.json`, Prometheus.
+
+Workers say what became of each batch, then of each shard; the tally adds it up, and everything shown is read from it.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pipelines.config import MetricsConfig
+from pipelines.corpus import ShardResult, add_up
+from pipelines.engines.protocol import BatchDone
+from pipelines.metrics import update_metrics
+from pipelines.progress import meter
+from schemas.records import SAMPLE_RATE_HZ
+
+WRITE_EVERY_S = 15.0
+
+
+@dataclass(slots=True)
+class _Sums:
+    records: int = 0
+    samples: int = 0
+    failed: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, records: int, more: "BatchDone | ShardResult | _Sums") -> None:
+        self.records += records
+        self.samples += more.samples
+        self.failed += more.failed
+        add_up(self.dropped, more.dropped)
+        add_up(self.seconds, more.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a run stands.
+
+    Args:
+        records: Accounted for so far, of ``total``; ``failed`` and ``dropped`` (by stage/code) are among them.
+        hours: Of audio that came out, of this run's and of standing shards.
+        seconds_by_stage: Spent in this run, summed over the workers.
+        queued_shards: Of which nothing was heard yet.
+        gpu_busy: Share of the time in which the workers' GPU stages worked; None without such a stage.
+        seconds_left: None before anything was done.
+    """
+
+    total: int
+    records: int
+    failed: int
+    dropped: dict[str, int]
+    hours: float
+    seconds_by_stage: dict[str, float]
+    shards: int
+    shards_done: int
+    queued_shards: int
+    gpu_busy: float | None
+    elapsed_s: float
+    seconds_left: float | None
+
+    @property
+    def worst(self) -> str:
+        """How much was dropped, and by what most."""
+        if not self.dropped:
+            return ""
+        cause, number = max(self.dropped.items(), key=lambda item: (item[1], item[0]))
+        return f"{sum(self.dropped.values())} dropped, most by {cause} ({number})"
+
+
+class Tally:
+    """Adds up events. A shard's result replaces what its batches said.
+
+    Args:
+        total: Records of the corpus, in so many ``shards``.
+        standing: Results of shards that stand already.
+        gpu_stages: Stages that run on a GPU, on ``gpu_workers`` workers.
+    """
+
+    def __init__(
+        self,
+        *,
+        total: int,
+        shards: int,
+        standing: Iterable[ShardResult] = (),
+        gpu_stages: frozenset[str] = frozenset(),
+        gpu_workers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._total, self._shards = total, shards
+        self._gpu_stages, self._gpu_workers = gpu_stages, gpu_workers
+        self._clock, self._began = clock, clock()
+        self._done = _Sums()
+        self._flying: dict[int, _Sums] = {}
+        self._shards_done = 0
+        for result in standing:
+            self.shard(result)
+        self._stood = self._done.records
+
+    def batch(self, done: BatchDone) -> None:
+        self._flying.setdefault(done.shard, _Sums()).add(done.records, done)
+
+    def shard(self, result: ShardResult) -> None:
+        self._flying.pop(result.shard, None)
+        self._done.add(result.records + sum(result.dropped.values()), result)
+        self._shards_done += 1
+
+    def snapshot(self) -> Snapshot:
+        sums = _Sums()
+        for part in (self._done, *self._flying.values()):
+            sums.add(part.records, part)
+        elapsed = self._clock() - self._began
+        new = sums.records - self._stood
+        busy = sum(sums.seconds.get(stage, 0.0) for stage in self._gpu_stages)
+        return Snapshot(
+            total=self._total,
+            records=sums.records,
+            failed=sums.failed,
+            dropped=dict(sorted(sums.dropped.items(), key=lambda item: (-item[1], item[0]))),
+            hours=round(sums.samples / SAMPLE_RATE_HZ / 3600, 4),
+            seconds_by_stage={name: round(spent, 2) for name, spent in sums.seconds.items()},
+            shards=self._shards,
+            shards_done=self._shards_done,
+            queued_shards=self._shards - self._shards_done - len(self._flying),
+            gpu_busy=min(1.0, busy / (elapsed * self._gpu_workers)) if self._gpu_stages and elapsed > 0 else None,
+            elapsed_s=round(elapsed, 2),
+            seconds_left=round(elapsed * (self._total - sums.records) / new, 1) if new > 0 else None,
+        )
+
+
+class _Prometheus(Collector):
+    """The tally in Prometheus's terms."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._tally.snapshot()
+        yield CounterMetricFamily("plait_records", "Records accounted for", value=now.records)
+        yield GaugeMetricFamily("plait_records_expected", "Records of the corpus", value=now.total)
+        yield CounterMetricFamily("plait_audio_hours", "Hours of audio that came out", value=now.hours)
+        yield GaugeMetricFamily("plait_shards_done", "Shards that stand", value=now.shards_done)
+        yield GaugeMetricFamily("plait_queued_shards", "Shards of which nothing was heard yet", value=now.queued_shards)
+        seconds = CounterMetricFamily("plait_stage_seconds", "Spent, summed over the workers", labels=["stage"])
+        for stage, spent in now.seconds_by_stage.items():
+            seconds.add_metric([stage], spent)
+        yield seconds
+        dropped = CounterMetricFamily("plait_dropped", "Records that reached no shard", labels=["stage", "code"])
+        for cause, number in now.dropped.items():
+            dropped.add_metric(cause.split("/", 1), number)
+        yield dropped
+        for name, about, value in (
+            ("plait_gpu_busy_ratio", "Share of the time in which GPU stages worked", now.gpu_busy),
+            ("plait_seconds_left", "Estimate from the rate so far", now.seconds_left),
+        ):
+            if value is not None:
+                yield GaugeMetricFamily(name, about, value=value)
+
+
+@contextmanager
+def observed(tally: Tally, output: str, config: MetricsConfig) -> Iterator[Callable[[], Snapshot]]:
+    """Show a tally while the block runs; what it gives is called after each event and returns where the run stands."""
+    registry = CollectorRegistry()
+    registry.register(_Prometheus(tally))
+    server = start_http_server(config.prometheus_port, registry=registry)[0] if config.prometheus_port else None
+    written = time.monotonic()
+
+    def write(now: Snapshot) -> None:
+        update_metrics(output, "progress", asdict(now))
+        if config.prometheus_file is not None:
+            write_to_textfile(config.prometheus_file, registry)
+
+    first = tally.snapshot()
+    try:
+        with meter("corpus", total=first.total, unit="utterances") as show:
+
+            def look() -> Snapshot:
+                nonlocal written
+                now = tally.snapshot()
+                show(now.records, note=now.worst)
+                if time.monotonic() - written > WRITE_EVERY_S:
+                    written = time.monotonic()
+                    write(now)
+                return now
+
+            yield look
+    finally:
+        write(tally.snapshot())
+        if server is not None:
+            server.shutdown()
+            server.server_close()
