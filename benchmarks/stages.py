@@ -23,7 +23,7 @@ def main() -> None:
 
     limit_threads()
     config = load_run(args.job)
-    rows = sorted(row for row in read_rows(config.ingest) if isinstance(row, SourceRow))[: args.limit]
+    rows = sorted(row for row in read_rows(config.sources[0]) if isinstance(row, SourceRow))[: args.limit]
     encoders = [Encode(encoder) for encoder in encoder_configs(config)]
     stages = [Decode(config.max_duration_s), Align(config.align, config.gate), *encoders]
     current, figures = rows, {}

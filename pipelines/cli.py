@@ -78,6 +78,22 @@ def verify(output: Annotated[str, typer.Argument(metavar="DIR", help="The output
 
 
 @command
+def optout(
+    output: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a run.")],
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Utterance ids.")] = None,
+    file: Annotated[str | None, typer.Option("--ids", metavar="FILE", help="A file with one id a line.")] = None,
+) -> None:
+    """Take utterances out of a run's shards, and keep them out of later runs."""
+    from pipelines.files import read_ids
+    from pipelines.optout import opt_out
+
+    done = opt_out(output, {*(ids or ()), *(read_ids(file, option="--ids") or ())})
+    print(f"{output}: {done.removed} utterances taken out, {done.shards} shards written anew")
+    if done.unknown:
+        print(f"in no shard, and kept out of later runs: {', '.join(done.unknown)}")
+
+
+@command
 def inspect(
     shard: Annotated[str, typer.Argument(metavar="SHARD", help="A .tar of a token store or of training shards.")],
     key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="An utterance id.")] = None,

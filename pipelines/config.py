@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, SerializeAsAny, Tag
 
 from pipelines.engines.local import LocalEngine
 from pipelines.engines.protocol import Engine
 from pipelines.engines.ray import RayEngine, Resources
 from pipelines.ingest.config import IngestConfig
-from pipelines.yaml_config import read_yaml, validate
+from pipelines.yaml_config import TAG, read_yaml, validate
 from schemas.errors import UserError
 from transforms.align.gate import GateConfig
 from transforms.backend import BackendConfig
@@ -118,6 +118,13 @@ class BakeConfig(InterleaveConfig):
     marker_style: Literal["plait", "spiritlm"] = "plait"
 
 
+OneOrSeveral = Annotated[
+    Annotated[list[IngestConfig], Field(min_length=1), Tag(f"{TAG}several")]
+    | Annotated[IngestConfig, Tag(f"{TAG}one")],
+    Discriminator(lambda value: f"{TAG}several" if isinstance(value, list) else f"{TAG}one"),
+]
+
+
 class RunConfig(Section):
     """A corpus job: one YAML file, a section a stage.
 
@@ -132,7 +139,7 @@ class RunConfig(Section):
     batch_rows: int = Field(default=16, ge=1)
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     engine: EngineConfig = Field(default_factory=LocalEngineConfig)
-    ingest: IngestConfig
+    ingest: OneOrSeveral
     align: SerializeAsAny[BackendConfig]
     gate: GateConfig = Field(default_factory=GateConfig)
     units: SerializeAsAny[BackendConfig]
@@ -141,6 +148,11 @@ class RunConfig(Section):
     store: StoreConfig = Field(default_factory=StoreConfig)
     text: TextConfig = Field(default_factory=TextConfig)
     interleave: BakeConfig = Field(default_factory=BakeConfig)
+
+    @property
+    def sources(self) -> list[IngestConfig]:
+        """The corpora that are read, one after another."""
+        return self.ingest if isinstance(self.ingest, list) else [self.ingest]
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -89,7 +89,7 @@ def held_in(config: RunConfig, *, seed: int) -> list[StoredUtterance]:
 
 def held_out(config: RunConfig) -> Iterator[Utterance]:
     """The recordings that no fitted part has seen."""
-    for row in read_rows(config.ingest.model_copy(update={"include_ids": str(HELD_OUT)})):
+    for row in read_rows(config.sources[0].model_copy(update={"include_ids": str(HELD_OUT)})):
         if isinstance(row, SourceRow):
             waveform, digest = decode(row)
             yield Utterance(row, waveform, digest)

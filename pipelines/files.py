@@ -8,6 +8,7 @@ import errno
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -229,6 +230,12 @@ def write_bytes(url: str, data: bytes) -> None:
 
 def write_text(url: str, text: str) -> None:
     write_bytes(url, text.encode("utf-8"))
+
+
+def copy(source: str, target: str) -> None:
+    """Copy a file; it appears under its name only when it is whole."""
+    with open_read(source) as reading, open_write(target) as writing:
+        shutil.copyfileobj(reading, writing, 1 << 20)
 
 
 def remove_partials(url: str) -> None:

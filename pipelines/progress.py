@@ -44,13 +44,14 @@ def meter(title: str, *, total: float, unit: str) -> Iterator[Meter]:
         return
 
     began = last = time.monotonic()
+    shown: tuple[float, str] | None = None
 
     def line(done: float, note: str = "") -> None:
-        nonlocal last
+        nonlocal last, shown
         now = time.monotonic()
-        if done < total and now - last < LINE_EVERY_S:
+        if (done < total and now - last < LINE_EVERY_S) or (done, note) == shown:
             return
-        last = now
+        last, shown = now, (done, note)
         rate = done / max(now - began, 1e-9)
         left = f", {(total - done) / rate:.0f} s left" if 0 < done < total else ""
         print(

@@ -15,7 +15,7 @@ from pipelines.commits import commits_folder, read_commits, withdraw
 from pipelines.config import RunConfig
 from pipelines.corpus import CorpusJob, ShardResult, add_up, count_causes
 from pipelines.engines.protocol import BatchDone
-from pipelines.files import join, local_path, make_folder, remove, remove_partials, write_text
+from pipelines.files import join, local_path, make_folder, remove, remove_partials, sha256_of, write_text
 from pipelines.ingest import read_rows as read_corpus
 from pipelines.lock import Check, lock
 from pipelines.metrics import update_metrics
@@ -102,7 +102,7 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
     rows_folder = join(folder.work, "rows")
     make_folder(rows_folder)
     parted = partition(
-        read_corpus(config.ingest),
+        (row for source in config.sources for row in read_corpus(source)),
         rows_folder,
         num_shards=num_shards,
         limit=config.limit,
@@ -178,7 +178,11 @@ def _standing(job: CorpusJob) -> Iterator[ShardResult]:
     for commit in read_commits(job.folder):
         inputs = job.inputs[commit.entry.shard]
         made_from = (commit.inputs_digest, commit.opted_out, commit.plan_fingerprint)
-        if made_from == (inputs.digest, inputs.opted_out, fingerprint):
+        if made_from != (inputs.digest, inputs.opted_out, fingerprint):
+            continue
+        # an opt-out that was killed may have left the tar that was
+        url = join(job.folder, commit.entry.name)
+        if not commit.opted_out or sha256_of(url)[0] == commit.entry.sha256:
             yield ShardResult.of(commit)
 
 

@@ -9,7 +9,11 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from pipelines.files import read_text
 from schemas.errors import UserError
+
+TAG = "/"
+"""What the tags of a union begin with that no key of a job file names."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -21,9 +25,9 @@ def read_yaml(path: str | Path, *, overrides: Sequence[str] = ()) -> dict[str, A
         UserError: The file is missing or no mapping, or an override is malformed.
     """
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        data = yaml.safe_load(read_text(str(path)))
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; give the path of a job file") from error
+        raise UserError(f"{path}: {error.strerror or error}; give the path of a job file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
@@ -64,6 +68,11 @@ def explain(error: ValidationError, model: type[BaseModel], *, section: str = ""
     names: list[str] = []
     known: Iterable[str] = ()
     for element in first["loc"]:
+        if str(element).startswith(TAG):
+            continue
+        if isinstance(element, int):
+            names.append(str(element))
+            continue
         fields = _fields(current) if current else {}
         if isinstance(element, str) and element not in fields and current is not None:
             tagged = _tagged(model, names, element)
@@ -92,7 +101,7 @@ def _members(annotation: Any) -> Iterable[Any]:
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _members(get_args(annotation)[0])
-    elif origin in (Union, types.UnionType):
+    elif origin in (Union, types.UnionType, list):
         for member in get_args(annotation):
             yield from _members(member)
     else:
@@ -110,6 +119,8 @@ def _tagged(model: type[BaseModel], names: Sequence[str], tag: str) -> type[Base
     annotation: Any = None
     current: type[BaseModel] | None = model
     for name in names:
+        if name.isdigit():
+            continue
         annotation = _fields(current).get(name) if current else None
         current = _model_in(annotation)
     for member in _members(annotation):

@@ -126,6 +126,34 @@ def test_a_rerun_makes_only_what_is_missing(small_corpus, tmp_path, capsys):
     assert digests(small_corpus / "again") == digests(small_corpus / "out")
 
 
+def test_new_recordings_join_without_touching_other_shards(small_corpus, tmp_path, capsys):
+    """A second corpus in ``ingest``: the digests are those of one run on both."""
+    write_table(tmp_path / "first.tsv", GOOD_IDS[:8], {})
+    write_table(tmp_path / "more.tsv", GOOD_IDS[8:9], {})
+    light = ("pitch=null", "style=null", "store.shards=6")
+    run(job(tmp_path, output="out", table="first.tsv", overrides=light))
+    tars = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.tar")}
+    two = ", ".join(f"{{kind: table, path: {tmp_path}/{name}.tsv, source: prompts}}" for name in ("first", "more"))
+    both = f"ingest=[{two}]"
+    config = job(tmp_path, output="out", overrides=(*light, both))
+    figures = run(config)
+    assert "5 of 6 shards stand already" in capsys.readouterr().out
+    assert figures["in_shards"] == 9
+    changed = {path.name for path, at in tars.items() if path.stat().st_mtime_ns != at}
+    assert len(changed) == 1
+    shutil.copytree(tmp_path / "out/tokenizer", tmp_path / "once/tokenizer")
+    run(config.model_copy(update={"output": str(tmp_path / "once")}))
+    assert digests(tmp_path / "once") == digests(tmp_path / "out")
+
+
+def test_another_number_of_shards_is_another_corpus(small_corpus, tmp_path):
+    shutil.copytree(small_corpus / "out", tmp_path / "out")
+    shutil.copy(small_corpus / "corpus.tsv", tmp_path)
+    with pytest.raises(UserError, match=r"store.shards: .* holds shards up to number 2, the job asks for 2"):
+        run(job(tmp_path, output="out", overrides=("store.shards=2",)))
+    assert list(verify(str(tmp_path / "out"))) == []
+
+
 def test_what_is_finished_verifies_and_one_flipped_byte_does_not(small_corpus):
     assert list(verify(str(small_corpus / "out"))) == []
     for name in ("corpus/shard-00001.tar", "interleaved/epoch-1/shard-00002.tar", "dropped.parquet"):
