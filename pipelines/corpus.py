@@ -32,7 +32,7 @@ class Batch:
     Args:
         index, count: Which of the shard's batches this is; their composition follows from the shard alone.
         size: Records that were in it at the start, with those that never became rows.
-        began: Clock at its start, in seconds since the epoch.
+        began: Clock when the first stage took it, in seconds since the epoch.
     """
 
     shard: int
@@ -41,8 +41,8 @@ class Batch:
     size: int
     records: Sequence[SourceRow] | Sequence[Utterance]
     dropped: list[DeadLetter]
-    began: float
     seconds: dict[str, float] = field(default_factory=dict)
+    began: float = 0.0
 
     @property
     def done(self) -> BatchDone:
@@ -143,7 +143,7 @@ class CorpusJob:
         for index in range(count):
             cut = rows[index * self.batch_rows : (index + 1) * self.batch_rows]
             size = len(cut) + len(dropped)
-            yield Batch(shard, index, count, size, cut, dropped, time.time(), seconds)
+            yield Batch(shard, index, count, size, cut, dropped, seconds)
             dropped, seconds = [], {}
 
     def open_stages(self, names: Sequence[str]) -> Callable[[Batch], Batch]:
@@ -152,7 +152,7 @@ class CorpusJob:
 
         def step(batch: Batch) -> Batch:
             seconds, dropped = dict(batch.seconds), list(batch.dropped)
-            records = batch.records
+            records, first = batch.records, batch.began or time.time()
             for name, run in runs:
                 if not records:
                     break
@@ -160,7 +160,7 @@ class CorpusJob:
                 records, lost = apply_stage(name, run, records)
                 seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began
                 dropped += lost
-            return replace(batch, records=records, dropped=dropped, seconds=seconds)
+            return replace(batch, records=records, dropped=dropped, seconds=seconds, began=first)
 
         return step
 

@@ -47,6 +47,7 @@ class Snapshot:
         hours: Of audio that came out, of this run's and of standing shards.
         seconds_by_stage: Spent in this run, summed over the workers.
         queued_shards: Of which nothing was heard yet.
+        work_s: From the first shard's start to the last one's end, by the workers' clocks: start-up apart.
         gpu_busy: Share of the time in which the workers' GPU stages worked; None without such a stage.
         seconds_left: None before anything was done.
     """
@@ -62,6 +63,7 @@ class Snapshot:
     queued_shards: int
     gpu_busy: float | None
     elapsed_s: float
+    work_s: float
     seconds_left: float | None
 
     @property
@@ -98,6 +100,7 @@ class Tally:
         self._done = _Sums()
         self._flying: dict[int, _Sums] = {}
         self._shards_done = 0
+        self._first, self._last = float("inf"), 0.0
         for result in standing:
             self.shard(result)
         self._stood = self._done.records
@@ -109,6 +112,8 @@ class Tally:
         self._flying.pop(result.shard, None)
         self._done.add(result.records + sum(result.dropped.values()), result)
         self._shards_done += 1
+        if result.ended:
+            self._first, self._last = min(self._first, result.began), max(self._last, result.ended)
 
     def snapshot(self) -> Snapshot:
         sums = _Sums()
@@ -129,6 +134,7 @@ class Tally:
             queued_shards=self._shards - self._shards_done - len(self._flying),
             gpu_busy=min(1.0, busy / (elapsed * self._gpu_workers)) if self._gpu_stages and elapsed > 0 else None,
             elapsed_s=round(elapsed, 2),
+            work_s=round(max(0.0, self._last - self._first), 2),
             seconds_left=round(elapsed * (self._total - sums.records) / new, 1) if new > 0 else None,
         )
 
