@@ -94,6 +94,21 @@ def optout(
 
 
 @command
+def export(
+    output: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a run.")],
+    target: Annotated[str, typer.Option("--output", help="Folder that the files go to.")],
+    textgrid: Annotated[bool, typer.Option("--textgrid", help="One Praat TextGrid an utterance.")] = False,
+    ctm: Annotated[bool, typer.Option("--ctm", help="One CTM for Kaldi.")] = False,
+) -> None:
+    """Write the word times of a corpus for Praat (--textgrid) or Kaldi (--ctm)."""
+    from pipelines.export import export as write
+
+    if textgrid == ctm:
+        raise UserError("export: name one of --textgrid and --ctm")
+    print(f"{target}: {write(output, 'ctm' if ctm else 'textgrid', target)} utterances")
+
+
+@command
 def inspect(
     shard: Annotated[str, typer.Argument(metavar="SHARD", help="A .tar of a token store or of training shards.")],
     key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="An utterance id.")] = None,
@@ -108,7 +123,9 @@ def inspect(
 
 @command
 def fit(
-    what: Annotated[Literal["units", "pitch", "style", "vocoder"], typer.Argument(help="What is fitted.")],
+    what: Annotated[
+        Literal["units", "pitch", "style", "vocoder", "hubert", "aligner"], typer.Argument(help="What is fitted.")
+    ],
     job: Job,
     set_: Set = [],  # noqa: B006
 ) -> None:

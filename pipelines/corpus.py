@@ -15,7 +15,7 @@ from pipelines.engines.protocol import BatchDone, Report
 from pipelines.engines.worker import limit_threads
 from pipelines.files import join, remove
 from pipelines.partition import ShardInputs, Spills, read_rows
-from pipelines.stages import Align, Decode, Encode, Stage, apply_stage
+from pipelines.stages import Align, Decode, Encode, Stage, Transcribe, apply_stage
 from pipelines.store import Sample, read_samples, utterance_sample, write_shard, write_tar
 from schemas.manifest import ShardCommit
 from schemas.records import DeadLetter, SourceRow, StoredUtterance, Utterance
@@ -111,6 +111,7 @@ class CorpusJob:
     """
 
     decode: Decode
+    transcribe: Transcribe | None
     align: Align
     encoders: tuple[Encode, ...]
     spills: Spills
@@ -122,7 +123,8 @@ class CorpusJob:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        return (self.decode, self.align, *self.encoders)
+        transcribe = () if self.transcribe is None else (self.transcribe,)
+        return (self.decode, *transcribe, self.align, *self.encoders)
 
     @property
     def stage_names(self) -> tuple[str, ...]:

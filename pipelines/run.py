@@ -23,7 +23,7 @@ from pipelines.observe import Snapshot, Tally, observed
 from pipelines.opted_out import read_opted_out
 from pipelines.partition import Parted, partition
 from pipelines.run_folder import RunFolder
-from pipelines.stages import Align, Decode, Encode
+from pipelines.stages import Align, Decode, Encode, Transcribe
 from pipelines.store import ShardSet
 from pipelines.store_manifest import write_store_manifest
 from pipelines.text_tokenizer import check_tokenizer, prepare_tokenizer
@@ -82,8 +82,10 @@ def encoder_configs(config: RunConfig) -> tuple[SpeechEncoderConfig, ...]:
 
 def corpus_job(config: RunConfig, folder: RunFolder, parted: Parted) -> CorpusJob:
     """The plan of a config's token store."""
+    transcriber = getattr(config.align, "transcriber", None)
     return CorpusJob(
-        decode=Decode(config.max_duration_s),
+        decode=Decode(config.max_duration_s, transcribed=transcriber is not None),
+        transcribe=None if transcriber is None else Transcribe(transcriber),
         align=Align(config.align, config.gate),  # type: ignore[arg-type]
         encoders=tuple(Encode(encoder) for encoder in encoder_configs(config)),
         spills=parted.spills,

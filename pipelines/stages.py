@@ -13,16 +13,18 @@ import soundfile
 import soxr
 
 from schemas.errors import EngineError, RecordError, TransientError
-from schemas.records import DeadLetter, SourceRow, SpokenWord, Stream, StreamKind, Utterance
-from transforms.align.gate import GateConfig, judge
-from transforms.align.protocol import AlignerConfig
-from transforms.align.readings import align_text
+from schemas.records import DeadLetter, SourceRow, SpokenWord, Stream, StreamKind, Utterance, Waveform
+from transforms.align.gate import GateConfig
+from transforms.align.protocol import AlignerConfig, Alignment
+from transforms.align.readings import align_rows
 from transforms.audio import AudioReader
 from transforms.encoder import SpeechEncoderConfig
 
 RETRY_PAUSES_S = (1.0, 4.0, 16.0)
 
-Run = Callable[[Sequence[Any]], list[Utterance]]
+Outcomes = list[Utterance | RecordError]
+Run = Callable[[Sequence[Any]], Outcomes]
+"""A batch in; each record's successor out, or in its place the error that it ends with."""
 
 
 class Stage(Protocol):
@@ -39,30 +41,64 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """Manifest rows to waveforms."""
+    """Manifest rows to waveforms; unless they are ``transcribed`` later, a row without a text is dropped."""
 
     max_duration_s: float
+    transcribed: bool = False
     name: str = "decode"
 
     @property
     def fingerprint(self) -> str:
         # the libraries that read and resample decide samples
         libraries = (soundfile.__libsndfile_version__, soundfile.__version__, soxr.__version__)
-        return f"decode/1/{self.max_duration_s}/{'/'.join(libraries)}"
+        return f"decode/2/{self.max_duration_s}/{self.transcribed}/{'/'.join(libraries)}"
 
     def open(self) -> Run:
         reader = AudioReader(max_duration_s=self.max_duration_s)
 
-        def run(rows: Sequence[SourceRow]) -> list[Utterance]:
-            utterances = []
-            for row in rows:
-                if not row.text.strip():
-                    raise RecordError("empty_transcript", "the transcript is empty", outcome="filtered")
-                waveform, digest = reader.decode(row)
-                utterances.append(Utterance(row, waveform, digest))
-            return utterances
+        def decode(row: SourceRow) -> Utterance:
+            if not self.transcribed and not row.text.strip():
+                raise RecordError("empty_transcript", "the transcript is empty", outcome="filtered")
+            waveform, digest = reader.decode(row)
+            return Utterance(row, waveform, digest)
 
-        return run
+        return one_by_one(decode)
+
+
+class Transcriber(Protocol):
+    def transcribe(self, waveform: Waveform, language: str) -> str:
+        """What is said. Raises RecordError (``no_speech``) where nothing is."""
+        ...
+
+
+class TranscriberConfig(Protocol):
+    @property
+    def fingerprint(self) -> str: ...
+
+    def load(self) -> Transcriber: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """Missing transcripts, from a recogniser; those that are there stay."""
+
+    transcriber: TranscriberConfig
+    name: str = "transcribe"
+
+    @property
+    def fingerprint(self) -> str:
+        return f"transcribe/1/{self.transcriber.fingerprint}"
+
+    def open(self) -> Run:
+        transcriber = self.transcriber.load()
+
+        def heard(utterance: Utterance) -> Utterance:
+            if utterance.row.text.strip():
+                return utterance
+            text = transcriber.transcribe(utterance.waveform, utterance.row.language)
+            return replace(utterance, row=replace(utterance.row, text=text))
+
+        return one_by_one(heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +111,29 @@ class Align:
 
     @property
     def fingerprint(self) -> str:
-        return f"align/1/{self.aligner.fingerprint}/{self.gate.model_dump_json()}"
+        return f"align/2/{self.aligner.fingerprint}/{self.gate.fingerprint}"
 
     def open(self) -> Run:
-        aligner = self.aligner.load()
+        aligner, gate = self.aligner.load(), self.gate.load()
 
-        def run(utterances: Sequence[Utterance]) -> list[Utterance]:
-            return [align_one(utterance) for utterance in utterances]
+        def run(utterances: Sequence[Utterance]) -> Outcomes:
+            found = align_rows(aligner, [u.row for u in utterances], [u.waveform for u in utterances])
+            return one_by_one(judged)(list(zip(utterances, found, strict=True)))
 
-        def align_one(utterance: Utterance) -> Utterance:
-            alignment = align_text(aligner, utterance.waveform, utterance.row.text, utterance.row.language)
+        def judged(pair: tuple[Utterance, Alignment | RecordError]) -> Utterance:
+            utterance, alignment = pair
+            if isinstance(alignment, RecordError):
+                raise alignment
+            row, waveform = utterance.row, utterance.waveform
             words = [SpokenWord(word.text, word.char_start, word.char_end) for word in alignment.words]
-            scores = judge(alignment, words, utterance.waveform, self.gate)
-            rounded = {name: round(float(score), 4) for name, score in scores.items()}
+            verdict = gate.judge(alignment, words, waveform, row.text, row.language)
+            if verdict.kept is not None:
+                alignment = verdict.kept.alignment
+                row = replace(row, text=verdict.kept.text(row.text))
+                waveform = verdict.kept.waveform(waveform)
+            rounded = {name: round(float(score), 4) for name, score in verdict.scores.items()}
             placed = tuple(replace(word, score=round(float(word.score), 4)) for word in alignment.words)
-            return replace(utterance, words=placed, alignment=rounded)
+            return replace(utterance, row=row, waveform=waveform, words=placed, alignment=rounded)
 
         return run
 
@@ -112,7 +156,7 @@ class Encode:
         encoder = self.encoder.load()
         config, fingerprint = self.encoder, self.encoder.fingerprint
 
-        def run(utterances: Sequence[Utterance]) -> list[Utterance]:
+        def run(utterances: Sequence[Utterance]) -> Outcomes:
             encoded = encoder.encode([utterance.waveform for utterance in utterances])
             return [
                 replace(
@@ -128,6 +172,21 @@ class Encode:
         return run
 
 
+def one_by_one(work: Callable[[Any], Utterance]) -> Run:
+    """Work on single records as work on a batch."""
+
+    def run(records: Sequence[Any]) -> Outcomes:
+        outcomes: Outcomes = []
+        for record in records:
+            try:
+                outcomes.append(work(record))
+            except RecordError as error:
+                outcomes.append(error)
+        return outcomes
+
+    return run
+
+
 def apply_stage(
     name: str,
     run: Run,
@@ -135,29 +194,34 @@ def apply_stage(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[list[Utterance], list[DeadLetter]]:
-    """Run a stage on a batch. If a record fails, each is run by itself, so that only the culprit is lost.
+    """Run a stage on a batch. If the batch as a whole fails, each record is run by itself, so that only the culprit
+    is lost.
 
     Raises:
         EngineError: A fault of the surroundings that did not pass. Anything else but a RecordError is a bug and
             passes through.
     """
     try:
-        return _patiently(name, run, batch, sleep), []
+        outcomes = _patiently(name, run, batch, sleep)
     except RecordError as error:
-        if len(batch) == 1:
-            return [], [_dead_letter(batch[0], name, error)]
+        if len(batch) > 1:
+            alone = [apply_stage(name, run, cast(Sequence[Utterance], [record]), sleep=sleep) for record in batch]
+            return [u for done, _ in alone for u in done], [letter for _, lost in alone for letter in lost]
+        outcomes = [error]
     done: list[Utterance] = []
     dropped: list[DeadLetter] = []
-    for record in batch:
-        kept, lost = apply_stage(name, run, cast(Sequence[Utterance], [record]), sleep=sleep)
-        done += kept
-        dropped += lost
+    records: Sequence[SourceRow | Utterance] = batch
+    for record, outcome in zip(records, outcomes, strict=True):
+        if isinstance(outcome, RecordError):
+            dropped.append(_dead_letter(record, name, outcome))
+        else:
+            done.append(outcome)
     return done, dropped
 
 
 def _patiently(
     name: str, run: Run, batch: Sequence[SourceRow] | Sequence[Utterance], sleep: Callable[[float], None]
-) -> list[Utterance]:
+) -> Outcomes:
     for pause in RETRY_PAUSES_S:
         try:
             return run(batch)

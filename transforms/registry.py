@@ -10,13 +10,22 @@ from transforms.backend import BackendConfig
 Role = Literal["align", "units", "pitch", "style", "vocoder"]
 
 BACKENDS: dict[Role, dict[str, str]] = {
-    "align": {"pocketsphinx": "transforms.align.pocketsphinx:PocketsphinxConfig"},
+    "align": {
+        "fused": "transforms.align.fused:FusedConfig",
+        "pocketsphinx": "transforms.align.pocketsphinx:PocketsphinxConfig",
+        "whisperx": "transforms.align.whisperx:WhisperxConfig",
+        "given": "transforms.align.given:GivenConfig",
+        "ctc": "transforms.align.ctc:CtcConfig",
+    },
     "units": {
         "whisper": "transforms.units.whisper:WhisperUnitsConfig",
         "hubert": "transforms.units.hubert:HubertUnitsConfig",
     },
     "pitch": {"fcpe": "transforms.pitch.fcpe:FcpePitchConfig"},
-    "style": {"prosody": "transforms.style.prosody:ProsodyStyleConfig"},
+    "style": {
+        "prosody": "transforms.style.prosody:ProsodyStyleConfig",
+        "wav2vec2": "transforms.style.wav2vec2:Wav2Vec2StyleConfig",
+    },
     "vocoder": {"hifigan": "transforms.vocoder.hifigan:HifiganConfig"},
 }
 

@@ -30,6 +30,20 @@ def test_only_the_culprits_of_a_batch_are_lost():
     ]
 
 
+def test_an_error_in_a_records_place_costs_its_mates_nothing():
+    calls = []
+
+    def run(batch):
+        calls.append(names(batch))
+        return [
+            RecordError("odd", "it is odd") if name in "bd" else u for name, u in zip(names(batch), batch, strict=True)
+        ]
+
+    done, dropped = apply_stage("stage", run, BATCH)
+    assert (names(done), [letter.utterance_id for letter in dropped]) == (["a", "c"], ["b", "d"])
+    assert calls == [["a", "b", "c", "d"]]
+
+
 @pytest.mark.parametrize("failures", range(len(RETRY_PAUSES_S) + 1))
 def test_what_passes_is_tried_again(failures):
     pauses, calls = [], []

@@ -1,36 +1,60 @@
 """Judges an alignment before it may cut anything: every rejection names the test that it failed.
 
-A forced aligner always finds *some* place for every word. The gate asks whether that place is plausible: is
-something that sounds like these words there (acoustic score), are they said at a speed at which people speak (word
-rate, word length, squeezed words), and is what is loud covered by words, and what the words cover loud?
+A forced aligner always finds *some* place for every word. The gate asks whether that place is plausible, in two steps::
 
-Thresholds are scalars, calibrated on the bundled prompts and ``timit-dev`` against transcripts swapped between
-utterances; ``benchmarks/alignment.py`` reports both kinds of error.
+    each word    measures (``gate_measures``): fit, length, silence, speech beside it, what Whisper makes of the text
+                 -> one log-odds that this is not what is said there; above ``max_log_odds`` the word is doubted
+    the whole    word rate, squeezed words, mean fit, speech covered by words, words that are heard
+
+An utterance with doubted words is cut down to its longest run of others (``gate_trim``), judged as a whole, and
+rejected if nothing long enough stands. Weights and thresholds are calibrated on corrupted transcripts by
+``python -m benchmarks.gate --calibrate``, which reports both kinds of error on other speech.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
-from transforms.align.protocol import LOG_LIKELIHOOD, Alignment
+from transforms.align.gate_calibration import ALONE, FEW_WORDS, LETTERS_PER_S, WITH_OPINION
+from transforms.align.gate_measures import FloatArray, Measures, contributions, frame_energy, loud_frames, word_measures
+from transforms.align.gate_opinion import LANGUAGES, TextScorer, load_text_scorer, text_scorer_fingerprint
+from transforms.align.gate_tests import (
+    check_spans,
+    check_whole,
+    overlong_detail,
+    overlong_s,
+    rejected,
+    usual_letters_per_s,
+)
+from transforms.align.gate_trim import Trimmed, longest_run, trim
+from transforms.align.protocol import Alignment
+from transforms.align.vad import SileroVad, load_vad, vad_digest
+from transforms.backend import BackendConfig, digest_json
+from transforms.text.verbalise import base_language
 
-Energies = npt.NDArray[np.float64]  # (T,), one a 10 ms frame
-Mask = npt.NDArray[np.bool_]  # (T,)
 
-_FRAME_SAMPLES = 160
-_SQUEEZED_SAMPLES = 640
-_FEWEST_WORDS_WITH_A_RATE = 3
-_SPEECH_MARGIN_SAMPLES = 800
-
-
-class GateConfig(BaseModel):
-    """Thresholds. An alignment that passes every test is accepted.
+class GateConfig(BackendConfig):
+    """Thresholds. An alignment that passes every test is accepted as it is.
 
     Args:
+        opinion: ``whisper``: English text is also judged by Whisper (two thirds of an aligner's cost); ``none``.
+        trim: Keep the longest run of undoubted words of an utterance in which words are doubted. Only where there was
+            a second opinion: without one, the odd run of a wrong transcript passes.
+        trim_margin: Words next to a doubted one go with it if their log-odds are less than this below the limit.
+        min_trimmed_words, min_trimmed_s, min_trimmed_ratio: What a trimmed utterance has at least: words, seconds,
+            and share of the words.
+        weights, max_log_odds, max_log_odds_few: Of the word's verdict where there is a second opinion
+            (``gate_calibration``); ``few`` for utterances of fewer than five words, which lack context.
+        weights_alone, max_log_odds_alone, max_log_odds_few_alone: The same where there is none.
+        letters_per_s: Usual speed of a language, by code; any other counts as 15 letters a second.
+        max_speed_ratio: Letters a second over the language's usual ones.
         min_log_likelihood: Nats a frame, mean over the utterance (where the aligner gives it); of n words,
             0.5 / n more is forgiven, as the mean of a short utterance varies more.
         min_word_score: The same for the worst run of three words, with nothing forgiven.
@@ -43,8 +67,20 @@ class GateConfig(BaseModel):
         speech_range_db: Frames within this range of the loud ones (95th percentile) count as loud.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+    opinion: Literal["whisper", "none"] = "whisper"
+    trim: bool = True
+    trim_margin: float = 2.0
+    min_trimmed_words: int = Field(default=4, ge=1)
+    min_trimmed_s: float = 1.0
+    min_trimmed_ratio: float = 0.5
+    weights: dict[str, float] = Field(default_factory=lambda: dict(WITH_OPINION.weights))
+    max_log_odds: float = WITH_OPINION.max_log_odds
+    max_log_odds_few: float = WITH_OPINION.max_log_odds_few
+    weights_alone: dict[str, float] = Field(default_factory=lambda: dict(ALONE.weights))
+    max_log_odds_alone: float = ALONE.max_log_odds
+    max_log_odds_few_alone: float = ALONE.max_log_odds_few
+    letters_per_s: dict[str, float] = Field(default_factory=lambda: dict(LETTERS_PER_S))
+    max_speed_ratio: float = 2.2
     min_log_likelihood: float = -2.5
     min_word_score: float = -4.5
     max_words_per_s: float = 8.0
@@ -55,121 +91,154 @@ class GateConfig(BaseModel):
     min_voiced_ratio: float = 0.75
     speech_range_db: float = 25.0
 
+    @property
+    def fingerprint(self) -> str:
+        models = [vad_digest(), text_scorer_fingerprint() if self.opinion == "whisper" else ""]
+        return digest_json({"config": self.model_dump(), "models": models})
 
-def judge(
-    alignment: Alignment, words: Sequence[SpokenWord], waveform: Waveform, config: GateConfig
-) -> dict[str, float]:
-    """Scores of an accepted alignment.
-
-    Raises:
-        RecordError: Outcome ``filtered``; the code says which test failed: ``gate_word_count``, ``gate_word_order``,
-            ``gate_word_length``, ``gate_zero_words``, ``gate_word_rate``, ``gate_acoustic_score``,
-            ``gate_coverage``, ``gate_silent_words``.
-    """
-    aligned = alignment.words
-    check_spans(aligned, words, num_samples=len(waveform))
-    scores = measure(alignment, waveform, config)
-    longest = max(aligned, key=lambda word: _seconds(word) - _allowed_seconds(word, config))
-    if _seconds(longest) > _allowed_seconds(longest, config):
-        raise _rejected("gate_word_length", f"{longest.text!r} lasts {_seconds(longest):.2f} s")
-    _at_most("gate_zero_words", "share of words of 40 ms or less", scores["squeezed_ratio"], config.max_squeezed_ratio)
-    if len(aligned) >= _FEWEST_WORDS_WITH_A_RATE:
-        _at_most("gate_word_rate", "words a second", scores["words_per_s"], config.max_words_per_s)
-    if LOG_LIKELIHOOD in scores:
-        floor = config.min_log_likelihood - 0.5 / len(aligned)
-        _at_least("gate_acoustic_score", "log-likelihood a frame", scores[LOG_LIKELIHOOD], floor)
-        _at_least("gate_acoustic_score", "score of the worst words", scores["worst_words"], config.min_word_score)
-    _at_least("gate_coverage", "share of the speech inside words", scores["coverage"], config.min_coverage)
-    _at_least("gate_silent_words", "share of words that are heard", scores["voiced_ratio"], config.min_voiced_ratio)
-    return scores
+    def load(self) -> "Gate":
+        """Raises: UserError: A model's package is missing."""
+        return Gate(self, load_vad(), load_text_scorer() if self.opinion == "whisper" else None)
 
 
-def check_spans(aligned: Sequence[AlignedWord], words: Sequence[SpokenWord], *, num_samples: int) -> None:
-    """The words that were asked for, in order, disjoint, not empty, inside the audio.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Scores of an accepted alignment; ``kept`` where only a run of its words was accepted."""
 
-    Raises:
-        RecordError: ``gate_word_count`` or ``gate_word_order``.
-    """
-    if not words or [word.text for word in aligned] != [word.text for word in words]:
-        raise _rejected("gate_word_count", f"{len(aligned)} words came back for {len(words)}")
-    floor = 0
-    for word in aligned:
-        if not floor <= word.start_sample < word.end_sample <= num_samples:
-            raise _rejected("gate_word_order", f"{word.text!r} is empty, out of order or outside the audio")
-        floor = word.end_sample
+    scores: dict[str, float]
+    kept: Trimmed | None = None
 
 
-def measure(alignment: Alignment, waveform: Waveform, config: GateConfig) -> dict[str, float]:
-    """All scores of an alignment with at least one word, the aligner's own among them."""
-    aligned = alignment.words
-    durations = np.array([word.end_sample - word.start_sample for word in aligned])
-    said_s = (aligned[-1].end_sample - aligned[0].start_sample) / SAMPLE_RATE_HZ
-    energy_T = frame_energy(waveform)
-    loud_T = energy_T >= np.percentile(energy_T, 95) * 10 ** (-config.speech_range_db / 10)
-    return {
-        **alignment.scores,
-        "worst_words": _worst_run([word.score for word in aligned], durations),
-        "words_per_s": len(aligned) / said_s,
-        "longest_word_s": float(durations.max()) / SAMPLE_RATE_HZ,
-        "squeezed_ratio": float(np.mean(durations <= _SQUEEZED_SAMPLES)),
-        "coverage": _coverage(aligned, energy_T, loud_T),
-        "voiced_ratio": _voiced_ratio(aligned, loud_T),
-    }
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a word is not believed: the test's code and a sentence."""
+
+    code: str
+    detail: str
 
 
-def frame_energy(waveform: Waveform) -> Energies:
-    """Mean square of each whole or partial 10 ms frame; shape ``(ceil(num_samples / 160),)``."""
-    frames = -(-len(waveform) // _FRAME_SAMPLES)
-    padded = np.zeros(frames * _FRAME_SAMPLES)
-    padded[: len(waveform)] = waveform
-    energy: Energies = np.square(padded.reshape(frames, _FRAME_SAMPLES)).mean(axis=1)
-    return energy
+class Gate:
+    """A loaded gate. Holds nothing of one utterance when it judges the next."""
+
+    def __init__(self, config: GateConfig, vad: SileroVad, scorer: TextScorer | None) -> None:
+        self._config = config
+        self._vad = vad
+        self._scorer = scorer
+
+    def judge(
+        self, alignment: Alignment, words: Sequence[SpokenWord], waveform: Waveform, text: str, language: str
+    ) -> Verdict:
+        """The verdict on an alignment of ``words``, which stand in ``text``.
+
+        Raises:
+            RecordError: Outcome ``filtered``; the code says which test failed: ``gate_word_mismatch`` (a word is not
+                what is said there) or one of ``check_spans`` and ``check_whole``.
+        """
+        config = self._config
+        check_spans(alignment.words, words, num_samples=len(waveform))
+        measures = self.measures(alignment, waveform, text, language)
+        parts, excess_W = self.excess(measures)
+        doubts = [self._doubt(word, place, parts, excess_W) for place, word in enumerate(alignment.words)]
+        worst = {"worst_excess": float(excess_W.max())}
+        failed = _named(doubts)
+        if failed is None:
+            return Verdict({**check_whole(alignment, waveform, config, language), **worst, "share_kept": 1.0})
+        if not config.trim or "text" not in measures:
+            raise failed
+        good = _spread([doubt is None for doubt in doubts], excess_W < -config.trim_margin)
+        kept = self._trimmed(alignment, good, text, num_samples=len(waveform))
+        if kept is None:
+            raise failed
+        scores = check_whole(kept.alignment, kept.waveform(waveform), config, language)
+        return Verdict(
+            {
+                **scores,
+                "worst_excess": float(excess_W[kept.first_word : kept.last_word].max()),
+                "share_kept": (kept.last_word - kept.first_word) / len(words),
+                "trim_start_sample": float(kept.start_sample),
+                "trim_end_sample": float(kept.end_sample),
+            },
+            kept,
+        )
+
+    @property
+    def vad(self) -> SileroVad:
+        return self._vad
+
+    def usual_letters_per_s(self, language: str) -> float:
+        return usual_letters_per_s(self._config, language)
+
+    def measures(
+        self, alignment: Alignment, waveform: Waveform, text: str, language: str, *, hear: bool = True
+    ) -> Measures:
+        """What is known of each word (``gate_measures``).
+
+        Args:
+            hear: Whether to ask for a second opinion, where the language and the config have one.
+        """
+        scorer = self._scorer if hear and base_language(language) in LANGUAGES else None
+        return word_measures(
+            alignment,
+            waveform,
+            speech=self._vad.probabilities(waveform),
+            loud_T=loud_frames(frame_energy(waveform), range_db=self._config.speech_range_db),
+            opinions=None if scorer is None else scorer.opinions(waveform, text, alignment.words),
+            letters_per_s=self.usual_letters_per_s(language),
+        )
+
+    def excess(self, measures: Measures) -> tuple[Measures, FloatArray]:
+        """What each measure adds to each word's log-odds, and how far these are above the limit; shape ``(W,)``."""
+        config = self._config
+        if "text" in measures:
+            weights, limit, limit_few = config.weights, config.max_log_odds, config.max_log_odds_few
+        else:
+            weights = config.weights_alone
+            limit, limit_few = config.max_log_odds_alone, config.max_log_odds_few_alone
+        parts = contributions(measures, weights)
+        total_W: FloatArray = weights["bias"] + np.sum(list(parts.values()), axis=0)
+        excess_W = total_W - (limit_few if len(total_W) < FEW_WORDS else limit)
+        return parts, excess_W
+
+    def _doubt(self, word: AlignedWord, place: int, parts: Measures, excess_W: FloatArray) -> Doubt | None:
+        if overlong_s(word, self._config) > 0:
+            return Doubt("gate_word_length", overlong_detail(word))
+        if excess_W[place] <= 0:
+            return None
+        measure = max(sorted(parts), key=lambda name: parts[name][place])
+        said = f"{word.text!r} is not what is said there: log-odds {excess_W[place]:.2f} above the limit"
+        return Doubt("gate_word_mismatch", f"{said}, most of it from {measure!r}")
+
+    def _trimmed(self, alignment: Alignment, good: Sequence[bool], text: str, *, num_samples: int) -> Trimmed | None:
+        """The longest good run if it is long enough to be kept."""
+        config = self._config
+        run = longest_run(alignment, good, text)
+        if run is None:
+            return None
+        count = run[1] - run[0]
+        kept = trim(alignment, run, text=text, num_samples=num_samples)
+        long_enough = (
+            count >= config.min_trimmed_words
+            and count >= config.min_trimmed_ratio * len(good)
+            and kept.end_sample - kept.start_sample >= config.min_trimmed_s * SAMPLE_RATE_HZ
+        )
+        return kept if long_enough else None
 
 
-def _coverage(aligned: Sequence[AlignedWord], energy_T: npt.NDArray[np.float64], loud_T: Mask) -> float:
-    inside_T = np.zeros(len(energy_T), dtype=bool)
-    for word in aligned:
-        start = max(0, word.start_sample - _SPEECH_MARGIN_SAMPLES) // _FRAME_SAMPLES
-        inside_T[start : -(-(word.end_sample + _SPEECH_MARGIN_SAMPLES) // _FRAME_SAMPLES)] = True
-    # The square root keeps one loud vowel from outweighing a whole unaligned phrase.
-    weight_T = np.sqrt(energy_T) * loud_T
-    total = float(weight_T.sum())
-    return float((weight_T * inside_T).sum()) / total if total > 0 else 0.0
+def _spread(good: Sequence[bool], safe_W: npt.NDArray[np.bool_]) -> list[bool]:
+    """Words not good, and those that follow on from them on either side up to the first safe one, are not good."""
+    spread = list(good)
+    for order in (range(1, len(spread)), range(len(spread) - 2, -1, -1)):
+        for place in order:
+            before = place - 1 if order.step > 0 else place + 1
+            spread[place] = spread[place] and (spread[before] or bool(safe_W[place]))
+    return spread
 
 
-def _voiced_ratio(aligned: Sequence[AlignedWord], loud_T: Mask) -> float:
-    heard = 0
-    for word in aligned:
-        frames = loud_T[word.start_sample // _FRAME_SAMPLES : -(-word.end_sample // _FRAME_SAMPLES)]
-        heard += bool(frames.mean() >= 0.25)
-    return heard / len(aligned)
-
-
-def _worst_run(word_scores: Sequence[float], durations: npt.NDArray[np.int_], *, run: int = 3) -> float:
-    """The lowest duration-weighted mean score of ``run`` neighbouring words (of all, where there are fewer)."""
-    size = min(run, len(word_scores))
-    ones = np.ones(size)
-    weighted = np.convolve(np.asarray(word_scores) * durations, ones, mode="valid")
-    return float((weighted / np.convolve(durations, ones, mode="valid")).min())
-
-
-def _seconds(word: AlignedWord) -> float:
-    return (word.end_sample - word.start_sample) / SAMPLE_RATE_HZ
-
-
-def _allowed_seconds(word: AlignedWord, config: GateConfig) -> float:
-    return min(config.max_word_s, 0.5 + config.max_s_per_letter * len(word.text))
-
-
-def _at_least(code: str, what: str, value: float, limit: float) -> None:
-    if not value >= limit:
-        raise _rejected(code, f"{what} is {value:.3g}, below {limit:g}")
-
-
-def _at_most(code: str, what: str, value: float, limit: float) -> None:
-    if not value <= limit:
-        raise _rejected(code, f"{what} is {value:.3g}, above {limit:g}")
-
-
-def _rejected(code: str, detail: str) -> RecordError:
-    return RecordError(code, detail, outcome="filtered")
+def _named(doubts: Sequence[Doubt | None]) -> RecordError | None:
+    """The rejection by the test that doubts the most words, and its first such word."""
+    found = [doubt for doubt in doubts if doubt is not None]
+    if not found:
+        return None
+    code, _ = min(Counter(doubt.code for doubt in found).items(), key=lambda item: (-item[1], item[0]))
+    first = next(doubt for doubt in found if doubt.code == code)
+    return rejected(code, f"{first.detail}; {len(found)} of {len(doubts)} words are doubted")

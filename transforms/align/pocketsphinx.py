@@ -53,7 +53,7 @@ class PocketsphinxConfig(BackendConfig):
 
     @property
     def fingerprint(self) -> str:
-        model = _model_dir()
+        model = model_dir()
         files = [*sorted((model / "en-us").iterdir()), model / "cmudict-en-us.dict"]
         return digest_json(
             {
@@ -66,7 +66,7 @@ class PocketsphinxConfig(BackendConfig):
 
     def load(self) -> "PocketsphinxAligner":
         """Raises: UserError: The g2p weights are missing or not the expected file."""
-        dictionary = read_dictionary(_model_dir() / "cmudict-en-us.dict")
+        dictionary = read_dictionary(model_dir() / "cmudict-en-us.dict")
         guesser = GraphemeToPhoneme(resolve_asset(self.g2p, bundled_name="g2p-en/weights.npz"))
         return PocketsphinxAligner(self, Pronouncer(dictionary, guesser))
 
@@ -84,9 +84,11 @@ class _Segment:
 class PocketsphinxAligner:
     """Places words in audio. Holds one decoder a beam; each learns a word when it first meets it."""
 
+    languages = frozenset({"en"})
+
     def __init__(self, config: PocketsphinxConfig, pronouncer: Pronouncer) -> None:
         self._config = config
-        self._pronouncer = pronouncer
+        self.pronouncer = pronouncer
         self._decoders = [_new_decoder(config, beam) for beam in config.beams]
         self._known: set[str] = set()
 
@@ -120,7 +122,7 @@ class PocketsphinxAligner:
         for text in texts:
             if text in self._known:
                 continue
-            pronunciations = self._pronouncer.pronounce(text)
+            pronunciations = self.pronouncer.pronounce(text)
             if not pronunciations:
                 raise RecordError("unpronounceable_word", f"no pronunciation is known for {text!r}")
             for decoder in self._decoders:
@@ -185,7 +187,7 @@ def _new_decoder(config: PocketsphinxConfig, beam: float) -> Any:
     from pocketsphinx import Decoder
 
     return Decoder(
-        hmm=str(_model_dir() / "en-us"),
+        hmm=str(model_dir() / "en-us"),
         dict=None,
         lm=None,
         samprate=SAMPLE_RATE_HZ,
@@ -200,7 +202,8 @@ def _new_decoder(config: PocketsphinxConfig, beam: float) -> Any:
     )
 
 
-def _model_dir() -> Path:
+def model_dir() -> Path:
+    """Where the wheel keeps its US English model and dictionary."""
     spec = importlib.util.find_spec("pocketsphinx")
     if spec is None or spec.origin is None:
         raise UserError("align.kind: pocketsphinx is not installed; run `pip install pocketsphinx`")

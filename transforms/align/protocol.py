@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from schemas.records import AlignedWord, SpokenWord, Waveform
+from schemas.errors import RecordError
+from schemas.records import AlignedWord, SourceRow, SpokenWord, Waveform
 
 LOG_LIKELIHOOD = "log_likelihood"
 """Score of an alignment by which two readings of the same audio may be compared: nats a frame, higher is better."""
@@ -30,8 +31,39 @@ class Aligner(Protocol):
         ...
 
 
+@runtime_checkable
+class LanguageBound(Protocol):
+    """An aligner that speaks these languages (base codes) only; any other is refused before it is asked."""
+
+    languages: frozenset[str]
+
+
+@runtime_checkable
+class RowAligner(Protocol):
+    """An aligner that needs more than audio and words: the utterance's id, or another model a language."""
+
+    def align_row(self, row: SourceRow, waveform: Waveform) -> Alignment:
+        """Align a row's text, in a reading of the aligner's choice.
+
+        Raises:
+            RecordError: The words could not be placed.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchAligner(Aligner, Protocol):
+    """An aligner that is faster on several recordings at once; none depends on its batch mates."""
+
+    def align_batch(
+        self, waveforms: Sequence[Waveform], words: Sequence[Sequence[SpokenWord]]
+    ) -> list[Alignment | RecordError]:
+        """Align each; the error of one that fails stands in its place."""
+        ...
+
+
 class AlignerConfig(Protocol):
     @property
     def fingerprint(self) -> str: ...
 
-    def load(self) -> Aligner: ...
+    def load(self) -> Aligner | RowAligner: ...

@@ -13,13 +13,59 @@ A text with one reading costs one alignment.
 from collections.abc import Sequence
 
 from schemas.errors import RecordError
-from schemas.records import SpokenWord, Waveform
-from transforms.align.protocol import LOG_LIKELIHOOD, Aligner, Alignment
-from transforms.text.verbalise import Slot, slots, speak
+from schemas.records import SourceRow, SpokenWord, Waveform
+from transforms.align.protocol import LOG_LIKELIHOOD, Aligner, Alignment, BatchAligner, LanguageBound, RowAligner
+from transforms.text.verbalise import Slot, base_language, slots, speak
 
 CONTEXT_WORDS = 3
 MIN_GAIN_NATS = 0.1
 """A rival must beat the likelier reading by this much a frame; what sounds alike stays as it is."""
+
+
+def align_rows(
+    aligner: Aligner | RowAligner, rows: Sequence[SourceRow], waveforms: Sequence[Waveform]
+) -> list[Alignment | RecordError]:
+    """Align each row; the error of one that fails stands in its place.
+
+    Texts with one reading go to an aligner that takes batches all at once.
+    """
+    found: dict[int, Alignment | RecordError] = {}
+    if isinstance(aligner, BatchAligner):
+        plain = {place: words for place, row in enumerate(rows) if (words := _only_reading(row)) is not None}
+        together = aligner.align_batch([waveforms[place] for place in plain], list(plain.values())) if plain else []
+        found = dict(zip(plain, together, strict=True))
+    return [
+        found[place] if place in found else _align_or_error(aligner, row, waveform)
+        for place, (row, waveform) in enumerate(zip(rows, waveforms, strict=True))
+    ]
+
+
+def _only_reading(row: SourceRow) -> tuple[SpokenWord, ...] | None:
+    """The words of a text that can be read in one way only."""
+    try:
+        parts = slots(row.text, row.language)
+    except RecordError:
+        return None
+    words = speak(parts, [0] * len(parts))
+    return tuple(words) if words and all(len(slot.readings) == 1 for slot in parts) else None
+
+
+def _align_or_error(aligner: Aligner | RowAligner, row: SourceRow, waveform: Waveform) -> Alignment | RecordError:
+    try:
+        return align_row(aligner, row, waveform)
+    except RecordError as error:
+        return error
+
+
+def align_row(aligner: Aligner | RowAligner, row: SourceRow, waveform: Waveform) -> Alignment:
+    """Align a row's text: by row where the aligner asks for one, else in the reading that fits the audio best.
+
+    Raises:
+        RecordError: See ``align_text``, or what the aligner raises.
+    """
+    if isinstance(aligner, RowAligner):
+        return aligner.align_row(row, waveform)
+    return align_text(aligner, waveform, row.text, row.language)
 
 
 def align_text(aligner: Aligner, waveform: Waveform, text: str, language: str) -> Alignment:
@@ -28,9 +74,12 @@ def align_text(aligner: Aligner, waveform: Waveform, text: str, language: str) -
     An aligner whose alignments carry no ``log_likelihood`` is asked for the likeliest reading only.
 
     Raises:
-        RecordError: ``unknown_language``, ``no_words`` (nothing in the text is spoken), or what the aligner raises
-            for both the likeliest and the shortest readings.
+        RecordError: ``unsupported_language`` (not one of the aligner's), ``unknown_language``, ``no_words`` (nothing
+            in the text is spoken), or what the aligner raises for both the likeliest and the shortest readings.
     """
+    if isinstance(aligner, LanguageBound) and base_language(language) not in aligner.languages:
+        known = ", ".join(sorted(aligner.languages))
+        raise RecordError("unsupported_language", f"the aligner does not speak {language!r} (it speaks: {known})")
     parts = slots(text, language)
     choice = [0] * len(parts)
     if not speak(parts, choice):

@@ -1,7 +1,8 @@
 """Text as written -> words as spoken, each with the characters that it stands for.
 
-A language is a table of rules (``verbalise_en`` and its kin). The scanner walks over the text; at each place the
-first rule that matches takes its characters as one *slot* with one or more *readings*, the likeliest first::
+A language is a table of rules (``verbalise_en``; the other ones are data for ``verbalise_rules``). The scanner
+walks over the text; at each place the first rule that matches takes its characters as one *slot* with one or more
+*readings*, the likeliest first::
 
     dial 1234 now
          ^^^^      slot [5, 9): "one two three four" | "twelve thirty four" | "one thousand two hundred ..."
@@ -16,12 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from schemas.errors import RecordError
 from schemas.records import SpokenWord
 
 Reading = tuple[str, ...]
 
-LANGUAGES: dict[str, str] = {"en": "transforms.text.verbalise_en"}
+LANGUAGES: dict[str, str] = {code: f"transforms.text.verbalise_{code}" for code in ("en", "es", "fr", "de", "it", "ru")}
 
 _APOSTROPHES = str.maketrans("’‘ʼ＇`´", "''''''")
 _LETTER = r"[^\W\d_²³¹¼-¾][̀-ͯ]*"
@@ -57,10 +57,10 @@ def verbalise(text: str, language: str) -> tuple[SpokenWord, ...]:
     """The words of a text in its likeliest reading; empty where nothing in it is spoken.
 
     Words are lower case and hold letters and apostrophes only. Ranges are ordered, inside the text, and two of
-    them are equal or disjoint.
+    them are equal or disjoint. A language without rules is split into its words where they are said as written.
 
     Raises:
-        RecordError: ``unknown_language``.
+        RecordError: ``unknown_language``: not a code, or something must be read by rules that there are not.
     """
     return speak(slots(text, language))
 
@@ -81,8 +81,12 @@ def slots(text: str, language: str) -> tuple[Slot, ...]:
     Raises:
         RecordError: ``unknown_language``.
     """
-    rules = _language(language).rules
     plain = text.translate(_APOSTROPHES)
+    rules = _rules(language)
+    if rules is None:
+        from transforms.text.verbalise_plain import plain_slots
+
+        return plain_slots(plain, language, ", ".join(LANGUAGES))
     found: list[Slot] = []
     position = 0
     while position < len(plain):
@@ -116,10 +120,14 @@ def _slot_at(text: str, position: int, rules: Sequence[Rule]) -> Slot | None:
     return Slot(position, match.end(), ((word,) if word else (),))
 
 
-def _language(code: str) -> Language:
-    primary = re.split(r"[-_]", code.strip().lower())[0]
+def base_language(code: str) -> str:
+    """``en-US``, ``en_GB``, ``EN`` -> en."""
+    return re.split(r"[-_]", code.strip().lower())[0]
+
+
+def _rules(code: str) -> tuple[Rule, ...] | None:
+    primary = base_language(code)
     if primary not in LANGUAGES:
-        known = ", ".join(LANGUAGES)
-        raise RecordError("unknown_language", f"no verbalisation rules for language {code!r} (there are: {known})")
+        return None
     language: Language = import_module(LANGUAGES[primary]).LANGUAGE
-    return language
+    return language.rules

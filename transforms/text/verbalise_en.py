@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from transforms.text.verbalise import Language, Reading, Rule
+from transforms.text.verbalise_en_calendar import CALENDAR
 from transforms.text.verbalise_en_numbers import (
     decade,
     decimal,
@@ -13,24 +14,29 @@ from transforms.text.verbalise_en_numbers import (
     ordinal,
     quantity,
     two_digits,
-    year,
 )
 from transforms.text.verbalise_en_words import (
     ABBREVIATIONS,
     CURRENCIES,
     INITIALS,
     LEADING_APOSTROPHE,
-    MONTHS,
+    SCALES,
     SPELLED_NEVER,
     SYMBOLS,
     TITLES_WITHOUT_STOP,
     UNITS,
     WORDS_IN_CAPITALS,
 )
+from transforms.text.verbalise_numbers import roman_value
 
 Readings = list[Reading]
 _NUMBER = r"(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.(?P<part>\d+))?"
-_SCALE = r"(?:\s(?P<scale>hundred|thousand|million|billion|trillion)\b)?"
+_SCALE = r"(?:\s?(?P<scale>hundred|thousand|million|billion|trillion|[kKmM]|[bB]n?|[tT]n?)(?![^\W_]))?"
+_ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
+_NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $")
+_NUMBERED = re.compile(
+    r"\b(?:war|chapter|part|volume|book|section|act|scene|phase|type|class|level|title|appendix) $", re.I
+)
 _CODE_CONTEXT = re.compile(
     r"\b(?:extensions?|ext\.?|pin|passwords?|passcode|code|dial|numbers?|no\.?|channel|room|flight|call|#)\W*$", re.I
 )
@@ -58,7 +64,7 @@ def _currency(match: re.Match[str]) -> Readings:
     whole, part, scale = match.group("whole").replace(",", ""), match.group("part"), match.group("scale")
     if scale:
         number = decimal(whole, part)[0] if part else quantity(whole)
-        return [(*number, scale.lower(), many)]
+        return [(*number, SCALES.get(scale.lower(), scale.lower()), many)]
     units = (*quantity(whole), one if int(whole) == 1 else many)
     if not part:
         return [units, *((*reading, units[-1]) for reading in integer(whole))]
@@ -86,16 +92,6 @@ def _clock(match: re.Match[str]) -> Readings:
 
 def _hour(match: re.Match[str]) -> Readings:
     return [(*quantity(match.group(1)), *_letters(match.group(2).replace(".", "")))]
-
-
-def _date(match: re.Match[str]) -> Readings:
-    """``3/5/2024`` (US order) and ``2024-03-05`` -> march fifth twenty twenty four."""
-    groups = match.groupdict()
-    day, month, written_year = groups["d"], groups["m"], groups["y"]
-    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
-        return []
-    name = MONTHS[int(month) - 1]
-    return [(name, *ordinal(day), *year(written_year)), (name, *quantity(day), *year(written_year))]
 
 
 def _phone(match: re.Match[str]) -> Readings:
@@ -151,6 +147,20 @@ def _minus(match: re.Match[str]) -> Readings:
 def _range(match: re.Match[str]) -> Readings:
     between_digits = match.start() > 0 and match.string[match.start() - 1].isdigit()
     return [("to",), ()] if between_digits else []
+
+
+def _roman(match: re.Match[str]) -> Readings:
+    """``World War II`` -> two; ``Henry VIII`` -> the eighth. ``I`` alone is a word unless a name asks otherwise."""
+    before = match.string[: match.start()]
+    if not _ROMAN.fullmatch(match.group()) or (len(match.group()) == 1 and not _NUMBERED.search(before)):
+        return []
+    digits = str(roman_value(match.group()))
+    order, count = ("the", *ordinal(digits)), quantity(digits)
+    spelled = tuple(_letters(match.group()))
+    if _NUMBERED.search(before):
+        return [count, order, spelled]
+    named = _NAME_BEFORE.search(before)
+    return [order, count, ordinal(digits), spelled] if named else [count, spelled, order]
 
 
 def _initials(match: re.Match[str]) -> Readings:
@@ -213,7 +223,7 @@ def _rule(pattern: str, read: Callable[[re.Match[str]], Sequence[Reading]], flag
     return Rule(re.compile(pattern, flags), read)
 
 
-_CURRENCY_SIGNS = "".join(map(re.escape, CURRENCIES))
+_CURRENCY_SIGNS = "|".join(map(re.escape, CURRENCIES))
 _UNIT_NAMES = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
 _NOT_IN_WORD = r"(?<![^\W_])"
 _HALF = r"([AaPp]\.?[Mm]\b\.?)"
@@ -228,18 +238,19 @@ LANGUAGE = Language(
             _address,
             re.I | re.A,
         ),
-        _rule(rf"(?P<sign>[{_CURRENCY_SIGNS}])\s?{_NUMBER}{_SCALE}", _currency),
-        _rule(rf"{_NUMBER}{_SCALE}\s?(?P<sign>[{_CURRENCY_SIGNS}])(?!\d)", _currency),
+        _rule(rf"(?P<sign>{_CURRENCY_SIGNS})\s?{_NUMBER}{_SCALE}", _currency),
+        _rule(rf"{_NUMBER}{_SCALE}\s?(?P<sign>{_CURRENCY_SIGNS})(?![^\W_])", _currency),
         _rule(rf"{_NOT_IN_WORD}(\d{{1,2}}):(\d\d)(?::(\d\d))?(?!\d)(?:\s?{_HALF})?", _clock),
+        _rule(rf"{_NOT_IN_WORD}(\d{{1,2}})\.(\d\d)()\s?{_HALF}", _clock),
         _rule(rf"{_NOT_IN_WORD}(\d{{1,2}})\s?{_HALF}", _hour),
-        _rule(r"(?<!\d)(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})(?!\d)", _date),
-        _rule(r"(?<!\d)(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)(?!\d)", _date),
+        *CALENDAR,
         _rule(r"(?<!\d)(?:\+?1[-. ])?(?:\(\d{3}\)\s?|\d{3}-)?\d{3}-\d{4}(?!\d)", _phone),
         _rule(r"(?<!\d)\d{3}\.\d{3}\.\d{4}(?!\d)", _phone),
-        _rule(r"\+\d{6,15}(?!\d)", _phone),
+        _rule(r"\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}(?!\d)", _phone),
+        _rule(r"(?<![^\W_])24/7(?![\d/])", lambda match: [("twenty", "four", "seven")]),
         _rule(r"\d+(?:\.\d+){2,}", _dotted),
         _rule(_NOT_IN_WORD + r"([A-Z])\.(\d{1,9})(?!\d)", _designation),
-        _rule(r"(\d{1,15})(?:st|nd|rd|th)\b", lambda match: [ordinal(match.group(1))], re.I),
+        _rule(r"(\d{1,3}(?:,\d{3})+|\d{1,15})(?:st|nd|rd|th)\b", lambda m: [ordinal(m[1].replace(",", ""))], re.I),
         _rule(r"(?<!\d)(\d{2}(?:\d0)?)'?s\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []),
         _rule(r"(?<!\d)(\d{1,2})/(\d{1,3})(?![\d/])", lambda match: fraction(match.group(1), match.group(2))),
         _rule(rf"{_NUMBER}\s?(?P<unit>{_UNIT_NAMES})(?![^\W_])", _measure),
@@ -247,6 +258,7 @@ LANGUAGE = Language(
         _rule(r"(?<!\d)\.(\d+)", lambda match: decimal("", match.group(1))),
         _rule(r"[-−](?=\d)", _minus),
         _rule(r"[-–](?=\d)", _range),
+        _rule(_NOT_IN_WORD + r"[IVX]{1,7}(?![^\W_])(?!\.[A-Z]|')", _roman),
         _rule(_NOT_IN_WORD + r"(?:[A-Za-z]\.){2,}", _initials),
         _rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
         _rule(r"#", _number_sign),

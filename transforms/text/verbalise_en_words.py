@@ -8,7 +8,13 @@ CURRENCIES: dict[str, tuple[str, str, str, str]] = {
     "£": ("pound", "pounds", "penny", "pence"),
     "€": ("euro", "euros", "cent", "cents"),
     "¥": ("yen", "yen", "sen", "sen"),
+    "USD": ("dollar", "dollars", "cent", "cents"),
+    "EUR": ("euro", "euros", "cent", "cents"),
+    "GBP": ("pound", "pounds", "penny", "pence"),
 }
+
+# After an amount of money.
+SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "t": "trillion", "tn": "trillion"}
 
 # After a number only.
 UNITS: dict[str, tuple[str, str]] = {
@@ -16,6 +22,18 @@ UNITS: dict[str, tuple[str, str]] = {
     "°": ("degree", "degrees"),
     "°C": ("degree celsius", "degrees celsius"),
     "°F": ("degree fahrenheit", "degrees fahrenheit"),
+    "¢": ("cent", "cents"),
+    "m": ("meter", "meters"),
+    "m²": ("square meter", "square meters"),
+    "km²": ("square kilometer", "square kilometers"),
+    "m³": ("cubic meter", "cubic meters"),
+    "m/s": ("meter per second", "meters per second"),
+    "g": ("gram", "grams"),
+    "µg": ("microgram", "micrograms"),
+    "L": ("liter", "liters"),
+    "ml": ("milliliter", "milliliters"),
+    "mL": ("milliliter", "milliliters"),
+    "ha": ("hectare", "hectares"),
     "mm": ("millimeter", "millimeters"),
     "cm": ("centimeter", "centimeters"),
     "km": ("kilometer", "kilometers"),
@@ -116,6 +134,7 @@ SYMBOLS: dict[str, tuple[str, ...]] = {
     "½": ("one half", "a half", "and a half"),
     "¼": ("one quarter", "a quarter", "and a quarter"),
     "¾": ("three quarters", "and three quarters"),
+    "¢": ("cents", "cent"),
     "/": ("", "slash", "or"),
 }
 

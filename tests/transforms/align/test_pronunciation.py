@@ -2,14 +2,14 @@ import random
 
 import pytest
 
-from transforms.align.pocketsphinx import _model_dir
+from transforms.align.pocketsphinx import model_dir
 from transforms.align.pronunciation import GraphemeToPhoneme, Pronouncer, latin_letters, read_dictionary
 from transforms.assets import resolve_asset
 
 
 @pytest.fixture(scope="module")
 def dictionary():
-    return read_dictionary(_model_dir() / "cmudict-en-us.dict")
+    return read_dictionary(model_dir() / "cmudict-en-us.dict")
 
 
 @pytest.fixture(scope="module")

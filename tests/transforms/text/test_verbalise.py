@@ -83,6 +83,20 @@ def test_every_number_is_read_in_full(number):
         ("$1", "one dollar"),
         ("£2.5 million", "two point five million pounds"),
         ("20 €", "twenty euros"),
+        ("$3.5bn and £20k", "three point five billion dollars and twenty thousand pounds"),
+        ("USD 20", "twenty dollars"),
+        ("100 m²", "one hundred square meters"),
+        ("World War II", "world war two"),
+        ("Henry VIII and I", "henry the eighth and i"),
+        ("on March 3, 2024", "on march third twenty twenty four"),
+        ("3 March", "the third of march"),
+        ("May 5th", "may fifth"),
+        ("May 5-7", "may five to seven"),
+        ("31/12/2020 or 3/3/24", "december thirty first twenty twenty or march third twenty twenty four"),
+        ("10.30am", "ten thirty a m"),
+        ("open 24/7", "open twenty four seven"),
+        ("the 1,000th", "the one thousandth"),
+        ("+44 20 7946 0958", "plus four four two zero seven nine four six zero nine five eight"),
         ("30%", "thirty percent"),
         ("44.1 kHz", "forty four point one kilohertz"),
         ("10:05 p.m.", "ten oh five p m"),
@@ -133,11 +147,36 @@ def test_a_region_does_not_hide_the_language(code):
     assert verbalise("one", code)[0].text == "one"
 
 
-@pytest.mark.parametrize("code", ["tlh", "", "english"])
-def test_an_unknown_language_is_named(code):
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("nuqneH 5", "tlh"),
+        ("kost 20 €", "nl"),
+        ("50%", "sv"),
+        ("你好", "zh"),
+        ("สวัสดี", "th"),
+        ("word", ""),
+        ("word", "english"),
+    ],
+)
+def test_an_unknown_language_is_named_where_rules_are_needed(text, code):
     with pytest.raises(RecordError, match=re.escape(f"{code!r}")) as caught:
-        verbalise("nuqneH", code)
+        verbalise(text, code)
     assert caught.value.code == "unknown_language"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "spoken"),
+    [
+        ("Goedemorgen, hoe gaat het?", "nl", "goedemorgen hoe gaat het"),
+        ("Não é fácil — d'água!", "pt-BR", "não é fácil d'água"),
+        ("नमस्ते दुनिया", "hi", "नमस्ते दुनिया"),
+        ("می‌خواهم", "fa", "میخواهم"),
+        ("...", "pl", ""),
+    ],
+)
+def test_a_language_without_rules_is_split_into_words_as_written(text, code, spoken):
+    assert " ".join(word.text for word in verbalise(text, code)) == spoken
 
 
 def test_every_language_table_resolves():

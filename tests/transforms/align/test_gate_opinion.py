@@ -1,0 +1,58 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.records import AlignedWord
+from transforms.align.gate_opinion import LEAST_NATS, load_text_scorer, sentence_case, word_windows
+from transforms.align.readings import align_text
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return load_text_scorer()
+
+
+def test_a_word_that_is_not_said_is_unlikely(scorer, aligner, prompt):
+    waveform, text = prompt("auth-incorrect")
+    wrong = text.replace("followed", "window")
+    words = align_text(aligner, waveform, wrong, "en").words
+    said = scorer.opinions(waveform, wrong, words)
+    nats = {word.text: opinion.worst_nats for word, opinion in zip(words, said, strict=True)}
+    assert nats["window"] < -6
+    assert nats["password"] > -2
+    assert all(LEAST_NATS <= value <= 0 for value in nats.values())
+
+
+def test_one_utterance_leaves_no_trace_in_the_next(scorer, aligner, prompt):
+    waveform, text = prompt("auth-incorrect")
+    words = align_text(aligner, waveform, text, "en").words
+    first = scorer.opinions(waveform, text, words)
+    scorer.opinions(waveform[::-1].copy(), "Something else altogether.", words[:3])
+    assert scorer.opinions(waveform, text, words) == first
+
+
+@given(st.text(max_size=20))
+def test_a_text_keeps_its_length(text):
+    cased = sentence_case(text)
+    assert len(cased) == len(text)
+    assert cased.lower() == text.lower() or not text.isascii()
+
+
+def test_capitals_are_read_as_a_sentence():
+    assert sentence_case("  HELLO THERE I'M BOB") == "  Hello there i'm bob"
+    assert sentence_case("hello IBM") == "Hello IBM"
+
+
+@given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(100, 40_000)), min_size=1, max_size=60))
+def test_windows_hold_every_word_once(pieces):
+    words, sample = [], 0
+    for place, (gap, length) in enumerate(pieces):
+        sample += gap
+        words.append(AlignedWord("w", sample, sample + length, 0.0, 2 * place, 2 * place + 1))
+        sample += length
+    windows = word_windows(words, num_samples=sample + 500)
+    assert [word for first, last, _, _ in windows for word in range(first, last)] == list(range(len(words)))
+    floor = 0
+    for _, _, start, end in windows:
+        assert floor <= start < end <= start + 28 * 16_000
+        floor = end

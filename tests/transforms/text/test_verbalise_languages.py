@@ -1,0 +1,288 @@
+"""Spanish, French, German, Italian and Russian: laws on generated texts, and golden readings."""
+
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from transforms.text.verbalise import LANGUAGES, slots, speak, verbalise
+
+CODES = st.sampled_from(sorted(LANGUAGES))
+NUMBERS = st.one_of(
+    st.integers(0, 10**17).map(str),
+    st.integers(0, 10**9).map(lambda n: f"{n:,}"),
+    st.integers(0, 10**9).map(lambda n: f"{n:,}".replace(",", ".")),
+    st.integers(0, 10**7).map(lambda n: f"{n:,}".replace(",", " ")),
+    st.tuples(st.integers(0, 9999), st.integers(0, 9999)).map(lambda n: f"{n[0]},{n[1]}"),
+    st.tuples(st.integers(0, 99), st.integers(0, 99)).map(lambda n: f"{n[0]:02}:{n[1]:02}"),
+    st.tuples(st.integers(0, 40), st.integers(0, 13), st.integers(0, 9999)).map(lambda n: "/".join(map(str, n))),
+    st.tuples(st.integers(0, 40), st.integers(0, 13), st.integers(0, 9999)).map(lambda n: ".".join(map(str, n))),
+    st.lists(st.integers(0, 999), min_size=2, max_size=5).map(lambda n: "-".join(map(str, n))),
+)
+GLUE = st.sampled_from(
+    "€ $ £ ₽ % ° °C km kg h Uhr º ª er e ème . .-й -я -го г. году mai Mai March marzo марта mil Mio. млн. руб. / - – + "
+    "# № & @ www. .es .ru XX I IVe век ¼ ² ' ’ d'un l'ONU DVD z. B. т. е. Sr. M. ul \u00a0 \u202f , ; ( ) é ß İ ё 日本 "
+    "٣".split(" ")
+)
+TEXTS = st.one_of(
+    st.text(max_size=40),
+    st.lists(st.one_of(NUMBERS, GLUE, st.text(max_size=6)), max_size=8).flatmap(
+        lambda parts: st.sampled_from([" ", ""]).map(lambda by: by.join(parts))
+    ),
+)
+
+
+@given(TEXTS, CODES)
+@example("12.345.678,90 €", "de")
+@example("1 234 567,8 км/ч", "ru")
+def test_the_text_as_written_comes_back_and_no_number_is_cut(text, code):
+    parts = slots(text, code)
+    position, rebuilt = 0, ""
+    for slot in parts:
+        assert position <= slot.char_start < slot.char_end <= len(text)
+        rebuilt += text[position : slot.char_start] + text[slot.char_start : slot.char_end]
+        position = slot.char_end
+    assert rebuilt + text[position:] == text
+    inside = {place for slot in parts for place in range(slot.char_start, slot.char_end)}
+    starts = {slot.char_start for slot in parts}
+    for run in re.finditer(r"\d+", text):
+        assert inside.issuperset(range(run.start(), run.end()))
+        assert not starts & set(range(run.start() + 1, run.end()))
+
+
+@given(TEXTS, CODES)
+def test_every_word_of_every_reading_is_letters(text, code):
+    for slot in slots(text, code):
+        assert slot.readings
+        for reading in slot.readings:
+            for word in reading:
+                assert word == word.lower()
+                assert re.fullmatch(r"'?[^\W\d_]+(?:'[^\W\d_]+)*'?", word), (slot, word)
+
+
+@given(TEXTS, CODES)
+def test_spoken_words_map_back_to_their_slots(text, code):
+    words = verbalise(text, code)
+    assert words == speak(slots(text, code))
+    ranges = [(word.char_start, word.char_end) for word in words]
+    for (start, end), (following, _) in pairwise(ranges):
+        assert following >= end or following == start
+
+
+@given(st.integers(0, 10**14), CODES)
+def test_a_number_is_said_by_some_word(number, code):
+    (slot,) = slots(str(number), code)
+    assert (slot.char_start, slot.char_end) == (0, len(str(number)))
+    assert all(slot.readings)
+
+
+@given(st.integers(0, 23), st.integers(0, 59), CODES)
+def test_a_time_is_one_slot(hour, minute, code):
+    (slot,) = slots(f"{hour}:{minute:02}", code)
+    assert all(slot.readings)
+
+
+@given(st.integers(1, 28), st.integers(1, 12), st.integers(1000, 2999), CODES)
+def test_a_date_is_one_slot(day, month, year, code):
+    (slot,) = slots(f"{year}-{month:02}-{day:02}", code)
+    assert len(slot.readings[0]) >= 3
+
+
+GOLDEN = {
+    "es": """
+        Tengo 31 gatos. = tengo treinta y uno gatos
+        en 1984 = en mil novecientos ochenta y cuatro
+        1.234.567 = un millón doscientos treinta y cuatro mil quinientos sesenta y siete
+        31 000 = treinta y un mil
+        3,25 = tres coma veinticinco
+        0,05 = cero coma cero cinco
+        el 1.º y la 2ª = el primero y la segunda
+        el 3er piso = el tercer piso
+        5,50 € = cinco euros con cincuenta
+        1 £ = una libra
+        $2,5 millones = dos coma cinco millones de dólares
+        a las 10:05 = a las diez y cinco
+        la 1:30 = la una y media
+        a las 16:00 = a las dieciséis
+        el 5/3/2024 = el cinco de marzo de dos mil veinticuatro
+        200 kg = doscientos kilogramos
+        21 t = veintiuna toneladas
+        -5 °C = menos cinco grados celsius
+        el 20 % = el veinte por ciento
+        600 12 34 56 = seiscientos doce treinta y cuatro cincuenta y seis
+        la extensión 1234 = la extensión uno dos tres cuatro
+        la DGT y la ONU = la de ge te y la onu
+        el siglo XX = el siglo veinte
+        Felipe II = felipe segundo
+        3/4 = tres cuartos
+        pp. 5-10 = pe pe cinco a diez
+        www.ejemplo.es = uve doble uve doble uve doble punto ejemplo punto es
+        juan.perez@correo.com = juan punto perez arroba correo punto com
+        EE. UU. = estados unidos
+        Sr. Pérez & Cía. = señor pérez y compañía
+        192.168.1.1 = ciento noventa y dos punto ciento sesenta y ocho punto uno punto uno
+        """,
+    "fr": """
+        J'ai 21 ans = j'ai vingt et un ans
+        80 et 91 = quatre vingts et quatre vingt onze
+        en 1984 = en mille neuf cent quatre vingt quatre
+        1 234 567 = un million deux cent trente quatre mille cinq cent soixante sept
+        3,25 = trois virgule vingt cinq
+        le 1er mai = le premier mai
+        la 1re fois = la première fois
+        le 2e et la 21ème = le deuxième et la vingt et unième
+        5,50 € = cinq euros cinquante
+        1,5 km = un virgule cinq kilomètre
+        $2,5 millions = deux virgule cinq millions de dollars
+        à 10h05 = à dix heures cinq
+        à 8 h = à huit heures
+        à 21:30 = à vingt et une heures trente
+        le 01/03/2024 = le premier mars deux mille vingt quatre
+        20 % à -5 °C = vingt pour cent à moins cinq degrés celsius
+        06 12 34 56 78 = zéro six douze trente quatre cinquante six soixante dix huit
+        la SNCF, un DVD = la esse enne cé effe un dé vé dé
+        l'OTAN = l'otan
+        Louis XIV = louis quatorze
+        au XXe siècle = au vingtième siècle
+        François Ier = françois premier
+        1/2 = un demi
+        5-10 = cinq à dix
+        www.exemple.com = trois double vé point exemple point com
+        M. Dupont et Mme Durand = monsieur dupont et madame durand
+        n° 5 = numéro cinq
+        appuyez sur # = appuyez sur dièse
+        """,
+    "de": """
+        21 Katzen = einundzwanzig katzen
+        1984 und 2024 = neunzehnhundertvierundachtzig und zweitausendvierundzwanzig
+        2.000.000 = zwei millionen
+        101 = hunderteins
+        3,25 = drei komma zwei fünf
+        1.234,5 = tausendzweihundertvierunddreißig komma fünf
+        am 3. Mai = am dritten mai
+        der 3. Mai = der dritte mai
+        der 2. Weltkrieg = der zweite weltkrieg
+        Kapitel 3. Dann = kapitel drei dann
+        die 90er = die neunziger
+        5,50 € = fünf euro fünfzig
+        1 € = ein euro
+        2,5 Mio. € = zwei komma fünf millionen euro
+        3 Millionen Euro = drei millionen euro
+        um 14:30 Uhr = um vierzehn uhr dreißig
+        um 8 Uhr = um acht uhr
+        14.30 Uhr = vierzehn uhr dreißig
+        am 05.03.2024 = am fünften märz zweitausendvierundzwanzig
+        1 t und 5 km/h = eine tonne und fünf kilometer pro stunde
+        20 % bei -5 °C = zwanzig prozent bei minus fünf grad celsius
+        030 1234567 = null drei null eins zwei drei vier fünf sechs sieben
+        die CDU und die NATO = die ce de u und die nato
+        Ludwig XIV. = ludwig vierzehnter
+        z. B. Dr. Müller bzw. Nr. 5 = zum beispiel doktor müller beziehungsweise nummer fünf
+        www.beispiel.de = we we we punkt beispiel punkt de e
+        3/4 = drei viertel
+        5-10 = fünf bis zehn
+        """,
+    "it": """
+        21 gatti = ventuno gatti
+        1984 e 2024 = millenovecentottantaquattro e duemilaventiquattro
+        2.000.000 = due milioni
+        3,25 = tre virgola venticinque
+        1.234,5 = milleduecentotrentaquattro virgola cinque
+        il 1º maggio = il primo maggio
+        la 2ª classe = la seconda classe
+        3° piano = terzo piano
+        20° = venti gradi
+        XX secolo = ventesimo secolo
+        Giovanni XXIII = giovanni ventitreesimo
+        5,50 € = cinque euro e cinquanta
+        1 £ = una sterlina
+        $2,5 milioni = due virgola cinque milioni di dollari
+        3 mld € = tre miliardi di euro
+        alle 10:05 = alle dieci e cinque
+        ore 14.30 = ore quattordici e trenta
+        il 05/03/2024 = il cinque marzo duemilaventiquattro
+        01/01/2000 = primo gennaio duemila
+        347 1234567 = tre quattro sette uno due tre quattro cinque sei sette
+        20% a -5 °C = venti per cento a meno cinque gradi celsius
+        5 km/h = cinque chilometri all'ora
+        il DVD e la NATO = il di vu di e la nato
+        Sig.ra Rossi, dott. Bianchi ecc. = signora rossi dottor bianchi eccetera
+        www.esempio.it = vu vu vu punto esempio punto it
+        mario@posta.it = mario chiocciola posta punto it
+        1/2 = un mezzo
+        5-10 = cinque a dieci
+        """,
+    "ru": """
+        21 дом = двадцать один дом
+        1234 = тысяча двести тридцать четыре
+        1 234 567 = один миллион двести тридцать четыре тысячи пятьсот шестьдесят семь
+        3,5 = три целых пять десятых
+        1,25 = одна целая двадцать пять сотых
+        5-й этаж = пятый этаж
+        1-я улица = первая улица
+        3-го мая = третьего мая
+        90-е годы = девяностые годы
+        5,50 ₽ = пять рублей пятьдесят
+        2 руб. 51 коп. = два рубля пятьдесят одна копейка
+        $2,5 млн = две целых пять десятых миллиона долларов
+        22 € = двадцать два евро
+        в 10:05 = в десять ноль пять
+        в 10:00 = в десять часов
+        в 1984 году = в тысяча девятьсот восемьдесят четвёртом году
+        1984 год = тысяча девятьсот восемьдесят четвёртый год
+        с 1990 г. = с тысяча девятьсот девяностого года
+        5 марта = пятое марта
+        до 5 марта = до пятого марта
+        05.03.2024 = пятое марта две тысячи двадцать четвёртого года
+        8 (800) 555-35-35 = восемь восемьсот пятьсот пятьдесят пять тридцать пять тридцать пять
+        2 т и 5 км/ч = две тонны и пять километров в час
+        21 % при -5 °C = двадцать один процент при минус пять градусов цельсия
+        от 5 до 21 км = от пяти до двадцати одного километра
+        около 2 т = около двух тонн
+        к 7 = к семи
+        НАТО и США = нато и эс ша а
+        XX век, в XXI веке = двадцатый век в двадцать первом веке
+        Пётр I = пётр первый
+        www.primer.ru = три дабл ю точка primer точка ру
+        т. е. и т.д. = то есть и так далее
+        ул. Ленина, № 7 = улица ленина номер семь
+        """,
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "written", "spoken"),
+    [(code, *line.strip().split(" = ")) for code, table in GOLDEN.items() for line in table.strip().splitlines()],
+)
+def test_golden_readings(code, written, spoken):
+    assert " ".join(word.text for word in verbalise(written, code)) == spoken
+
+
+@pytest.mark.parametrize(
+    ("code", "written", "rival"),
+    [
+        ("es", "200", "doscientas"),
+        ("es", "10:45", "once menos cuarto"),
+        ("fr", "91", "nonante et un"),
+        ("fr", "1984", "dix neuf cent quatre vingt quatre"),
+        ("fr", "12:30", "midi et demi"),
+        ("de", "1", "einem"),
+        ("de", "14:30", "halb drei"),
+        ("it", "10:30", "dieci e mezza"),
+        ("it", "1", "una"),
+        ("ru", "21", "двадцать одну"),
+        ("ru", "40", "сорока"),
+        ("ru", "10:30", "половина одиннадцатого"),
+        ("es", "12 345", "doce trescientos cuarenta y cinco"),
+    ],
+)
+def test_the_audio_may_choose_gender_case_and_region(code, written, rival):
+    (slot,) = slots(written, code)
+    assert rival in {" ".join(reading) for reading in slot.readings}
+
+
+@pytest.mark.parametrize("code", ["es-419", "FR", "de_AT", "it-CH", "ru-RU"])
+def test_regions_resolve_to_their_language(code):
+    assert verbalise("7", code) == verbalise("7", code[:2].lower())

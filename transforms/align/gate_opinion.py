@@ -1,0 +1,163 @@
+"""A second opinion on a transcript: how likely Whisper finds each of its words, given the audio and the words before.
+
+The decoder is not asked to transcribe. It is fed the text as written and each token's probability is read off
+(teacher forcing), with the place where the decoder looks for it (cross-attention, dynamic time warping). That costs
+one encoder pass over the speech as it is, without the usual padding to 30 s, and one decoder pass::
+
+    audio   that agent is already logged on
+    text    That  agent  is  already  logged  in
+    nats    -0.7  -0.4   0.0   0.0    -0.1   -6.2        a word that is not there costs several nats
+
+Whisper tiny.en (Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision"; MIT) by
+CTranslate2. English only: of another language the gate hears no second opinion.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from schemas.records import SAMPLE_RATE_HZ, AlignedWord, Waveform
+from transforms.units.whisper_weights import MODEL_SHA256, tiny_en_folder
+
+LANGUAGES = frozenset({"en"})
+LEAST_NATS = -12.0
+"""Floor of a token's log-probability: below it, less likely says no more."""
+
+_WINDOW_SAMPLES = 28 * SAMPLE_RATE_HZ
+_WINDOW_TOKENS = 200
+_START_OF_TRANSCRIPT = 50257
+_TAIL_SAMPLES = 1600
+_MOST_TOKENS = 440  # the decoder has 448 positions
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """Of one word: its least likely token's and its mean log-probability (nats), and where it was looked for."""
+
+    worst_nats: float
+    mean_nats: float
+    start_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextScorer:
+    """Whisper as a judge of text. One utterance at a time, one thread: no neighbour effects."""
+
+    model: Any
+    tokenizer: Any
+    features: Any
+
+    def opinions(self, waveform: Waveform, text: str, words: Sequence[AlignedWord]) -> list[Opinion]:
+        """One opinion a word; words of one character range share theirs, as the text was scored as written.
+
+        Args:
+            text: As written; the words' character ranges point into it.
+            words: Placed in the audio; long audio is cut between them into windows of at most 28 s.
+        """
+        prepared = sentence_case(text)
+        found: list[Opinion] = []
+        for first, last, start, end in word_windows(words, num_samples=len(waveform)):
+            char_start = 0 if first == 0 else words[first].char_start
+            char_end = len(text) if last == len(words) else words[last].char_start
+            found += self._window(waveform[start:end], prepared, (char_start, char_end), words[first:last], start)
+        return found
+
+    def _window(
+        self, waveform: Waveform, text: str, chars: tuple[int, int], words: Sequence[AlignedWord], offset: int
+    ) -> list[Opinion]:
+        lead = " " + text[chars[0] : chars[1]].strip()
+        stripped = len(text[chars[0] : chars[1]]) - len(text[chars[0] : chars[1]].lstrip())
+        base = chars[0] + stripped - 1  # character c of the text is character c - base of ``lead``
+        encoding = self.tokenizer.encode(lead, add_special_tokens=False)
+        ids, ranges = encoding.ids[:_MOST_TOKENS], encoding.offsets[:_MOST_TOKENS]
+        nats, starts = self._score(waveform, ids)
+        opinions = []
+        for word in words:
+            mine = [
+                index for index, (a, b) in enumerate(ranges) if a + base < word.char_end and b + base > word.char_start
+            ]
+            if not mine:
+                opinions.append(Opinion(LEAST_NATS, LEAST_NATS, word.start_sample))
+                continue
+            of_word = [nats[index] for index in mine]
+            opinions.append(Opinion(min(of_word), sum(of_word) / len(mine), offset + starts[mine[0]]))
+        return opinions
+
+    def _score(self, waveform: Waveform, ids: list[int]) -> tuple[list[float], list[int]]:
+        """Log-probability and first sample of each token."""
+        import ctranslate2
+
+        padded = np.concatenate([waveform, np.zeros(_TAIL_SAMPLES, np.float32)])
+        mel_FT = self.features(padded)
+        frames = mel_FT.shape[1] // 2 * 2
+        mel_1FT = np.ascontiguousarray(mel_FT[None, :, :frames], dtype=np.float32)
+        encoded = self.model.encode(ctranslate2.StorageView.from_array(mel_1FT))
+        result = self.model.align(encoded, [_START_OF_TRANSCRIPT], [ids], [frames])[0]
+        nats = [max(LEAST_NATS, float(np.log(max(p, 1e-9)))) for p in result.text_token_probs]
+        starts = [0] * len(ids)
+        for token, frame in reversed(result.alignments):
+            if token < len(ids):
+                starts[token] = frame * 320
+        return nats, starts
+
+
+def load_text_scorer() -> TextScorer:
+    """Open Whisper tiny.en of the pinned package.
+
+    Raises:
+        UserError: The weights are missing or not the recorded ones.
+    """
+    import ctranslate2
+    from faster_whisper.feature_extractor import FeatureExtractor
+    from tokenizers import Tokenizer
+
+    folder = tiny_en_folder()
+    model = ctranslate2.models.Whisper(str(folder), device="cpu", compute_type="int8", intra_threads=1, inter_threads=1)
+    return TextScorer(model, Tokenizer.from_file(str(folder / "tokenizer.json")), FeatureExtractor(80))
+
+
+def text_scorer_fingerprint() -> str:
+    return f"whisper-align/1/int8/{MODEL_SHA256[:16]}"
+
+
+def word_windows(words: Sequence[AlignedWord], *, num_samples: int) -> list[tuple[int, int, int, int]]:
+    """Runs of words whose audio fits the model: ``(first word, last word, start, end)``, half-open.
+
+    Cut at the widest gap of the second half of a window, and between words of different character ranges. The audio
+    ranges partition ``[0, num_samples)``, except that a word longer than a window is cut off.
+    """
+    windows = []
+    first, start = 0, 0
+    while first < len(words):
+        last = first + 1
+        while last < len(words) and last - first < _WINDOW_TOKENS and words[last].end_sample - start <= _WINDOW_SAMPLES:
+            last += 1
+        if last == len(words) and num_samples - start <= _WINDOW_SAMPLES:
+            windows.append((first, last, start, num_samples))
+            break
+        middle = first + (last - first + 1) // 2
+        cuts = [cut for cut in range(middle, last) if words[cut].char_start >= words[cut - 1].char_end]
+        if last < len(words) and cuts:
+            last = max(cuts, key=lambda cut: words[cut].start_sample - words[cut - 1].end_sample)
+        end = num_samples if last == len(words) else (words[last - 1].end_sample + words[last].start_sample) // 2
+        windows.append((first, last, start, min(end, start + _WINDOW_SAMPLES)))
+        first, start = last, end
+    return windows
+
+
+def sentence_case(text: str) -> str:
+    """The text with a capital at its start, and only there if it is all in capitals; of the same length.
+
+    Whisper was trained on written sentences and mistrusts other spellings of the same words.
+    """
+    cased = "".join(_lower(char) for char in text) if text.isupper() else text
+    start = len(cased) - len(cased.lstrip())
+    head = cased[start : start + 1].upper()
+    return cased[:start] + (head if len(head) == 1 else cased[start : start + 1]) + cased[start + 1 :]
+
+
+def _lower(char: str) -> str:
+    lowered = char.lower()
+    return lowered if len(lowered) == 1 else char

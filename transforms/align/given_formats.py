@@ -1,0 +1,139 @@
+"""Word times as other tools write them: TextGrid, CTM, JSON, and LibriSpeech-Alignments' text lines.
+
+Each reader gives ``GivenWord``s in order, pauses left out. Times are seconds, as written.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from schemas.errors import RecordError
+from schemas.records import SAMPLE_RATE_HZ
+from transforms.align.given_textgrid import read_textgrid
+
+FileFormat = Literal["textgrid", "ctm", "json", "jsonl", "librispeech"]
+
+EXTENSIONS: dict[str, FileFormat] = {
+    ".textgrid": "textgrid",
+    ".ctm": "ctm",
+    ".alignment.txt": "librispeech",
+    ".jsonl": "jsonl",
+    ".json": "json",
+}
+_LIBRISPEECH_LINE = re.compile(r'(\S+)\s+"([^"]*)"\s+"([^"]*)"\s*$')
+
+
+@dataclass(frozen=True, slots=True)
+class GivenWord:
+    text: str
+    start_s: float
+    end_s: float
+    score: float = 1.0
+
+
+def samples(seconds: float) -> int:
+    """The nearest sample; halves go up."""
+    return math.floor(seconds * SAMPLE_RATE_HZ + 0.5)
+
+
+def words_of_textgrid(text: str, *, tier: str | None, silences: frozenset[str]) -> list[GivenWord]:
+    """Words of the named tier, or of the one called words or word, or of the only tier of intervals.
+
+    Raises:
+        RecordError: ``given_unreadable``.
+    """
+    tiers = [found for found in read_textgrid(text) if found.intervals is not None]
+    names = [found.name for found in tiers]
+    if tier is not None:
+        chosen = [found for found in tiers if found.name == tier]
+    else:
+        chosen = [found for found in tiers if re.search(r"(?:^|\W)words?$", found.name, re.I)]
+        chosen = chosen or (tiers if len(tiers) == 1 else [])
+    if len(chosen) != 1:
+        wanted = f"no tier {tier!r}" if tier is not None else "no tier of words; name it as align.tier"
+        raise RecordError("given_unreadable", f"the TextGrid has {wanted} (there are: {', '.join(names) or 'none'})")
+    found = [GivenWord(label.strip(), start, end) for start, end, label in chosen[0].intervals or ()]
+    return without_pauses(found, silences)
+
+
+def words_of_ctm(lines: Iterable[str], *, silences: frozenset[str]) -> list[GivenWord]:
+    """``utterance channel start duration word [confidence]``, one word a line, of one utterance."""
+    words = []
+    for line in lines:
+        fields = line.split()
+        try:
+            start, duration = float(fields[2]), float(fields[3])
+            score = float(fields[5]) if len(fields) > 5 and fields[5] != "NA" else 1.0
+            words.append(GivenWord(fields[4], start, start + duration, score))
+        except (IndexError, ValueError) as error:
+            raise RecordError("given_unreadable", f"not a line of a CTM: {line.strip()!r}") from error
+    return without_pauses(words, silences)
+
+
+def words_of_librispeech(line: str, *, silences: frozenset[str]) -> list[GivenWord]:
+    """``84-121123-0000 ",GO,DO," "0.49,0.89,1.04,1.2"``: a word ends at its time, where the next one begins."""
+    match = _LIBRISPEECH_LINE.match(line.strip())
+    labels, ends = (match[2].split(","), match[3].split(",")) if match else ([], [])
+    if not match or len(labels) != len(ends):
+        raise RecordError("given_unreadable", f"not a line of LibriSpeech-Alignments: {line.strip()[:80]!r}")
+    try:
+        times = [0.0, *map(float, ends)]
+    except ValueError as error:
+        raise RecordError("given_unreadable", f"not a time in {match[3][:80]!r}") from error
+    words = [GivenWord(label, start, end) for label, start, end in zip(labels, times, times[1:], strict=False)]
+    return without_pauses(words, silences)
+
+
+def words_of_json(value: Any, *, silences: frozenset[str]) -> list[GivenWord]:
+    """``{"words": [...]}``, a list of words, or WhisperX's ``{"segments": [{"words": [...]}]}``.
+
+    A word is ``{"word" or "text": ..., "start": s, "end": s}``, or has ``start_sample`` and ``end_sample`` at 16 kHz.
+
+    Raises:
+        RecordError: ``given_unreadable``; ``given_incomplete`` where a word has no time (WhisperX leaves those out for
+            what its model cannot spell).
+    """
+    entries: Any = value
+    if isinstance(value, dict):
+        if "words" in value:
+            entries = value["words"]
+        elif "segments" in value:
+            entries = [word for segment in value["segments"] for word in segment.get("words", [])]
+        else:
+            entries = value.get("word_segments")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise RecordError("given_unreadable", "the JSON holds no list of words, nor segments with words")
+    return without_pauses([_json_word(entry) for entry in entries], silences)
+
+
+def parse_json(text: str) -> Any:
+    """Raises: RecordError: ``given_unreadable``."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RecordError("given_unreadable", f"not JSON: {error.msg}") from error
+
+
+def without_pauses(words: Sequence[GivenWord], silences: frozenset[str]) -> list[GivenWord]:
+    return [word for word in words if word.text and word.text.lower() not in silences]
+
+
+def _json_word(entry: dict[str, Any]) -> GivenWord:
+    text = entry.get("word", entry.get("text"))
+    if not isinstance(text, str):
+        raise RecordError("given_unreadable", "a word of the JSON has neither `word` nor `text`")
+    if "start_sample" in entry and "end_sample" in entry:
+        start, end = entry["start_sample"], entry["end_sample"]
+        scale = 1.0 / SAMPLE_RATE_HZ
+    else:
+        start, end = entry.get("start", entry.get("start_s")), entry.get("end", entry.get("end_s"))
+        scale = 1.0
+    if start is None or end is None:
+        raise RecordError("given_incomplete", f"the file gives no time for the word {text!r}")
+    try:
+        return GivenWord(text.strip(), float(start) * scale, float(end) * scale, float(entry.get("score") or 0.0))
+    except (TypeError, ValueError) as error:
+        raise RecordError("given_unreadable", f"the times of the word {text!r} are no numbers") from error

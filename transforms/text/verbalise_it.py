@@ -1,0 +1,277 @@
+"""Italian. Numbers are one word, as they are written."""
+
+import re
+
+from transforms.text.verbalise import Reading
+from transforms.text.verbalise_locale import (
+    Gender,
+    Locale,
+    Readings,
+    always_many,
+    currencies,
+    entries,
+    in_words,
+    letter_names,
+    nouns,
+    one_or_many,
+    readings,
+    unique,
+    words,
+)
+from transforms.text.verbalise_rules import language
+
+MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split()
+
+
+def cardinal(number: int, gender: Gender) -> Readings:
+    """``1`` -> uno | un | una; ``21`` -> ventuno | ventun."""
+    plain = in_words(number, "it")
+    if number == 1 and gender:
+        return (("una",), ("un'",))[:1] if gender == "f" else (("un",), ("uno",))
+    if number == 1:
+        return (("uno",), ("un",), ("una",))
+    short = re.sub(r"(?<=nt)uno$", "un", plain)
+    apart = re.sub(r"^(cento|mille)(?=uno$|otto$|undici$)", r"\1 ", plain)
+    return unique(words(plain), words(short), words(apart))
+
+
+def ordinal(number: int, ending: str) -> Readings:
+    """``1º`` -> primo; ``2ª`` -> seconda."""
+    if number == 0 or number > 9999:
+        return cardinal(number, "")
+    masculine = in_words(number, "it", "ordinal")
+    stem = masculine[:-1]
+    mark = ending.lower().strip(".")
+    if mark == "ª" or mark.endswith("a"):
+        return (words(stem + "a"),)
+    found = (words(masculine), words(stem + "a"), words(stem + "i"), words(stem + "e"))
+    degrees = (*cardinal(number, "m")[0], "grado" if number == 1 else "gradi")
+    return (
+        unique(*found[:1], degrees, *found[1:])
+        if mark == "°" and number <= 12
+        else (unique(degrees, *found) if mark == "°" else found)
+    )
+
+
+def date(day: int, month: int, written: str) -> Readings:
+    days = unique(*(("primo",),) * (day == 1), cardinal(day, "m")[0])
+    number = int(written)
+    years = cardinal(number, "")[:1] if len(written) == 4 else (cardinal(2000 + number, "")[0], cardinal(number, "")[0])
+    name = MONTHS[month - 1]
+    plain = [(*first, name, *last) for first in days for last in years]
+    return unique(*plain, *((*days[0], name, "del", *last) for last in years))
+
+
+def clock(hour: int, minute: int) -> Readings:
+    """``10:05`` -> dieci e cinque | dieci zero cinque; ``10:30`` -> dieci e trenta | dieci e mezza."""
+    hours = cardinal(hour, "f")[0]
+    if minute == 0:
+        noon = {0: ("mezzanotte",), 12: ("mezzogiorno",), 24: ("mezzanotte",)}.get(hour)
+        return unique(hours, *([noon] if noon else []), (*hours, "in", "punto"), (*hours, "zero", "zero"))
+    minutes = cardinal(minute, "")[0]
+    found: list[Reading] = [(*hours, "e", *minutes)]
+    if minute in (15, 30):
+        halves = [("un", "quarto")] if minute == 15 else [("mezza",), ("mezzo",)]
+        found += [(*hours, "e", *half) for half in halves]
+    if minute > 30:
+        following = cardinal(hour % 12 + 1, "f")[0]
+        rest = ("un", "quarto") if minute == 45 else cardinal(60 - minute, "")[0]
+        found.append((*following, "meno", *rest))
+    return unique(*found, (*hours, *(("zero",) if minute < 10 else ()), *minutes))
+
+
+def roman(number: int, match: re.Match[str]) -> Readings:
+    order = ordinal(number, "º")
+    return unique(*order[:2], *cardinal(number, "")[:1])
+
+
+def of(name: str) -> Reading:
+    return ("di", *words(name))
+
+
+LOCALE = Locale(
+    code="it",
+    cardinal=cardinal,
+    ordinal=ordinal,
+    ordinal_endings=r"\.?[ºª°](?![CF])|esim[oaie]",
+    form=one_or_many,
+    decimal_form=always_many,
+    point=("virgola", "punto"),
+    decimals_by_digit=False,
+    groups=".'",
+    date=date,
+    clock=clock,
+    clock_patterns=(r"(?<=\bore )(?P<h>\d{1,2})[.,](?P<m>\d\d)", r"(?P<h>\d{1,2})[:.](?P<m>\d\d)\s?h(?![^\W_])"),
+    minus="meno",
+    plus="più",
+    to=("a", ""),
+    money_joins=("e", "", "virgola"),
+    scale="mila|milion[ei]|miliard[oi]|mln|mld",
+    of=of,
+    over="su",
+    fractions=entries(
+        """1/2 | un mezzo; mezzo; mezza
+        1/3 | un terzo
+        2/3 | due terzi
+        1/4 | un quarto
+        3/4 | tre quarti
+        1/5 | un quinto
+        1/8 | un ottavo
+        1/10 | un decimo"""
+    ),
+    currencies=currencies(
+        """€ EUR | m euro euro | m centesimo centesimi
+        $ USD | m dollaro dollari | m centesimo centesimi
+        £ GBP | f sterlina sterline | m penny pence
+        ¥ JPY | m yen yen | m sen sen
+        CHF | m franco franchi | m centesimo centesimi"""
+    ),
+    units=nouns(
+        """% | m | per cento | per cento
+        ‰ | m | per mille | per mille
+        °C | m | grado celsius | gradi celsius
+        °F | m | grado fahrenheit | gradi fahrenheit
+        mm | m | millimetro | millimetri
+        cm | m | centimetro | centimetri
+        m mt | m | metro | metri
+        km Km | m | chilometro | chilometri
+        m² m2 mq | m | metro quadrato | metri quadrati
+        km² km2 | m | chilometro quadrato | chilometri quadrati
+        m³ m3 | m | metro cubo | metri cubi
+        km/h | m | chilometro all'ora | chilometri all'ora
+        m/s | m | metro al secondo | metri al secondo
+        mg | m | milligrammo | milligrammi
+        g gr | m | grammo | grammi
+        kg Kg | m | chilogrammo | chilogrammi
+        t | f | tonnellata | tonnellate
+        ml | m | millilitro | millilitri
+        cl | m | centilitro | centilitri
+        l L | m | litro | litri
+        ha | m | ettaro | ettari
+        ms | m | millisecondo | millisecondi
+        s sec | m | secondo | secondi
+        min | m | minuto | minuti
+        h | f | ora | ore
+        Hz | m | hertz | hertz
+        kHz | m | chilohertz | chilohertz
+        MHz | m | megahertz | megahertz
+        GHz | m | gigahertz | gigahertz
+        KB kB | m | kilobyte | kilobyte
+        MB | m | megabyte | megabyte
+        GB | m | gigabyte | gigabyte
+        TB | m | terabyte | terabyte
+        W | m | watt | watt
+        kW | m | chilowatt | chilowatt
+        kWh | m | chilowattora | chilowattora
+        V | m | volt | volt
+        mln | m | milione | milioni
+        mld | m | miliardo | miliardi"""
+    ),
+    symbols=entries(
+        """& | e; e commerciale
+        @ | chiocciola
+        + | più
+        = | uguale; uguale a
+        * | asterisco; per; stella;
+        % | per cento
+        ‰ | per mille
+        ° | gradi
+        € | euro
+        $ | dollari
+        £ | sterline
+        # | cancelletto; numero
+        § | paragrafo
+        × | per
+        ÷ | diviso
+        ± | più o meno
+        ² | al quadrato; quadrato
+        ³ | al cubo
+        ½ | un mezzo; e mezzo; e mezza
+        ¼ | un quarto; e un quarto
+        ¾ | tre quarti
+        / | ; barra; su; o"""
+    ),
+    abbreviations=entries(
+        """sig | signor; signore
+        sigg | signori
+        dott | dottor; dottore
+        dr | dottor; dottore
+        prof | professor; professore
+        ing | ingegner; ingegnere
+        avv | avvocato
+        rag | ragionier
+        geom | geometra
+        arch | architetto
+        on | onorevole
+        s | san
+        ss | santi
+        v | via
+        p | piazza; pagina
+        pag | pagina
+        pagg | pagine
+        n | numero
+        num | numero
+        tel | telefono
+        ecc | eccetera
+        etc | eccetera
+        ca | circa
+        es | esempio
+        art | articolo
+        vol | volume
+        cap | capitolo
+        sec | secolo
+        min | minuti
+        max | massimo
+        mln | milioni
+        mld | miliardi
+        int | interno"""
+    ),
+    phrases=entries(
+        """sig.ra | signora
+        sig.na | signorina
+        dott.ssa | dottoressa
+        prof.ssa | professoressa
+        p.es. | per esempio
+        a.c. | avanti cristo
+        d.c. | dopo cristo
+        n.° | numero
+        n° | numero
+        nº | numero
+        p.zza | piazza
+        c.so | corso
+        s.p.a. | esse pi a; società per azioni
+        s.r.l. | esse erre elle"""
+    ),
+    letters=letter_names(
+        """a:a b:bi c:ci d:di e:e f:effe g:gi h:acca i:i j:i_lunga k:cappa l:elle m:emme n:enne o:o p:pi q:cu r:erre
+        s:esse
+        t:ti u:u v:vu w:doppia_vu x:ics y:ipsilon z:zeta à:a è:e é:e ì:i ò:o ù:u"""
+    ),
+    vowels="aeiouyàèéìòù",
+    capitals=frozenset(
+        """a ad ai al che chi ci col con cui da dai dal dei del di due e ed fa fu gli ha hai ho i il in io la le lei
+        lo lui
+        ma me mi mia mio ne nei nel no noi non o od per più qua qui sa se sei si sia sì sono su sua sue sul suo tra tu
+        tua tuo un una uno va vi voi è onu nato fiat iva aids nasa unesco ufo istat inps irpef rai pin sim fin oggi cap
+        fifa uefa coni euro laser radar imu spa""".split()
+    ),
+    web={
+        ".": "punto",
+        "/": "barra",
+        "-": "trattino",
+        "_": "trattino basso",
+        "@": "chiocciola",
+        ":": "due punti",
+        "+": "più",
+    },
+    www=readings("vu vu vu; tre vu; doppia vu doppia vu doppia vu"),
+    domains="it|ch|sm",
+    phone_patterns=(
+        r"3\d{2}[ .-]?\d{3}[ .-]?\d{3,4}",
+        r"0\d{1,3}[ /.-]\d{3,8}(?: \d{2,4})*",
+        r"800[ -]\d{3}[ -]?\d{3}",
+    ),
+    roman=roman,
+)
+
+LANGUAGE = language(LOCALE)

@@ -1,0 +1,89 @@
+"""How strings of digits are read in a language: as a quantity, by digit, in groups, as a decimal, with a noun."""
+
+import re
+from itertools import product
+
+from transforms.text.verbalise import Reading
+from transforms.text.verbalise_locale import Gender, Locale, Noun, Readings, unique, words
+
+LONGEST_QUANTITY = 15
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+
+
+def by_digit(locale: Locale, digits: str) -> Reading:
+    return tuple(word for digit in digits for word in locale.cardinal(int(digit), "")[0])
+
+
+def quantities(locale: Locale, digits: str, gender: Gender = "") -> Readings:
+    """All ways to say how many; by digit where there are more than 15."""
+    if len(digits) > LONGEST_QUANTITY:
+        return (by_digit(locale, digits),)
+    return locale.cardinal(int(digits), gender)
+
+
+def in_groups(locale: Locale, groups: list[str]) -> Reading:
+    """Telephone numbers: ``06 12`` -> zero six twelve."""
+    said: Reading = ()
+    for group in groups:
+        rest = group.lstrip("0")
+        said += by_digit(locale, "0" * (len(group) - len(rest)))
+        said += quantities(locale, rest)[0] if 0 < len(rest) <= 3 else by_digit(locale, rest)
+    return said
+
+
+def integers(locale: Locale, digits: str, *, as_code: bool = False) -> Readings:
+    """Readings of digits without separators.
+
+    Args:
+        locale: The language.
+        digits: Decimal digits.
+        as_code: The number names something (an extension, a PIN), so it is likely read by digit.
+    """
+    spelled = by_digit(locale, digits)
+    counted = quantities(locale, digits)
+    if len(digits) > 1 and (digits[0] == "0" or len(digits) > 9 or as_code):
+        return unique(spelled, in_groups(locale, _pairs(digits)), *counted)
+    if len(digits) == 4 and 1100 <= int(digits) <= 2099:
+        return unique(*locale.year(int(digits)), *counted, spelled)
+    return unique(*counted, spelled) if len(digits) > 1 else counted
+
+
+def decimals(locale: Locale, whole: str, digits: str) -> Readings:
+    """``3,25`` -> three point twenty five | three point two five. An empty ``whole`` is a zero that may be unsaid."""
+    by_one = by_digit(locale, digits)
+    tails = [by_one]
+    if len(digits) <= 3 and (digits[0] != "0" or len(digits) == 1):
+        tails.append(quantities(locale, digits)[0])
+    elif len(digits) <= 3 and digits.strip("0"):
+        tails.append(in_groups(locale, [digits]))
+    if not locale.decimals_by_digit:
+        tails.reverse()
+    first = quantities(locale, whole or "0")[0]
+    named = locale.decimal_readings(int(whole or "0"), digits) if len(whole) <= LONGEST_QUANTITY else ()
+    said = [(*first, *words(point), *tail) for point, tail in product(locale.point, tails)]
+    unsaid = [(*words(locale.point[0]), *tails[0])] if not whole else []
+    return unique(*named, *said, *unsaid)
+
+
+def counted(locale: Locale, whole: str, part: str, noun: Noun) -> Readings:
+    """A number with what it counts, in the noun's gender and form."""
+    if part:
+        name = words(locale.decimal_form(int(whole or "0"), noun))
+        return unique(*((*number, *name) for number in decimals(locale, whole, part)))
+    name = words(locale.form(int(whole), noun))
+    return unique(*((*number, *name) for number in quantities(locale, whole, noun.gender)))
+
+
+def roman_value(numeral: str) -> int:
+    values = [_ROMAN[letter] for letter in numeral]
+    following = [*values[1:], 0]
+    return sum(-value if value < after else value for value, after in zip(values, following, strict=True))
+
+
+def digits_of(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
+def _pairs(digits: str) -> list[str]:
+    head = len(digits) % 2
+    return [digits[:head]] * bool(head) + [digits[place : place + 2] for place in range(head, len(digits), 2)]

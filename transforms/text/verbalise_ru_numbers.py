@@ -1,0 +1,132 @@
+"""Russian numerals: genders, six cases, ordinals by their written endings, decimals as fractions."""
+
+import re
+
+from transforms.text.verbalise import Reading
+from transforms.text.verbalise_locale import Gender, Noun, Readings, in_words, unique, words
+
+GENITIVE_MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
+_OBLIQUE = "gdip"
+_GENITIVE = re.compile(r"\b(?:до|от|около|более|менее|свыше|больше|меньше|порядка|из|без|после|кроме|с|со)\s+$", re.I)
+_DATIVE = re.compile(r"\b(?:к|ко)\s+$", re.I)
+# written ending -> (case, gender or plural) of an ordinal
+_ENDINGS: dict[str, tuple[tuple[str, str], ...]] = {
+    "й": (("n", "m"), ("g", "f"), ("p", "f")),
+    "ый": (("n", "m"),),
+    "ий": (("n", "m"),),
+    "ой": (("g", "f"), ("n", "m")),
+    "я": (("n", "f"),),
+    "ая": (("n", "f"),),
+    "е": (("n", "n"), ("n", "p")),
+    "ое": (("n", "n"),),
+    "ые": (("n", "p"),),
+    "ие": (("n", "p"),),
+    "го": (("g", "m"),),
+    "ого": (("g", "m"),),
+    "му": (("d", "m"),),
+    "ому": (("d", "m"),),
+    "м": (("p", "m"), ("i", "m"), ("d", "p")),
+    "ом": (("p", "m"),),
+    "ым": (("i", "m"), ("d", "p")),
+    "ю": (("a", "f"),),
+    "ую": (("a", "f"),),
+    "х": (("g", "p"),),
+    "ых": (("g", "p"),),
+    "ми": (("i", "p"),),
+    "ыми": (("i", "p"),),
+}
+ORDINAL_ENDINGS = "-?(?:" + "|".join(sorted(_ENDINGS, key=len, reverse=True)) + ")"
+_TENTHS = {1: "десятая десятых", 2: "сотая сотых", 3: "тысячная тысячных"}
+
+
+def cardinal(number: int, gender: Gender) -> Readings:
+    """``2`` -> два | две | двух | двум ...; with a gender only the nominative agrees with what is counted."""
+    if gender:
+        return unique(*_nominative(number, gender))
+    nominative = [form for gender in "mfn" for form in _nominative(number, gender)]
+    accusative = [(*form[:-1], "одну") for form in nominative if form[-1] == "одна"]
+    oblique = [words(in_words(number, "ru", case=case)) for case in _OBLIQUE]
+    return unique(*nominative, *oblique, *accusative)
+
+
+def governed(before: str, number: int, noun: Noun | None) -> Readings:
+    """``до 5`` -> до пяти; ``около 21 км`` -> около двадцати одного километра; ``к 5`` -> к пяти."""
+    case = "g" if _GENITIVE.search(before) else "d" if _DATIVE.search(before) else ""
+    if not case:
+        return ()
+    if noun is None:
+        return (words(in_words(number, "ru", case=case)),)
+    if case != "g":
+        return ()
+    single = number % 10 == 1 and number % 100 != 11
+    return ((*words(in_words(number, "ru", case="g", gender=noun.gender)), *words(noun.few if single else noun.many)),)
+
+
+def ordinal(number: int, ending: str) -> Readings:
+    """``5-й`` -> пятый | пятой; a multiple of ten is more likely a decade, so the plural."""
+    forms = [declined(number, case, gender) for case, gender in _ENDINGS[ending.strip("-").lower()]]
+    decade = 20 <= number <= 90 and number % 10 == 0
+    return unique(*(reversed(forms) if decade and len(forms) == 2 else forms))
+
+
+def declined(number: int, case: str, gender: str) -> Reading:
+    """An ordinal in a case (n, g, d, a, i, p) and a gender (m, f, n) or the plural (p)."""
+    if gender == "p":
+        return words(in_words(number, "ru", "ordinal", case=case, plural=True))
+    return words(in_words(number, "ru", "ordinal", case=case, gender=gender))
+
+
+def form(number: int, noun: Noun) -> str:
+    """One after 1, 21, 31 ...; few after 2 to 4, 22 to 24 ...; many elsewhere."""
+    if number % 10 == 1 and number % 100 != 11:
+        return noun.one
+    return noun.few if 2 <= number % 10 <= 4 and not 12 <= number % 100 <= 14 else noun.many
+
+
+def decimal_form(number: int, noun: Noun) -> str:
+    """After a fraction: the genitive singular, which is the form that follows two."""
+    return noun.few
+
+
+def decimal_readings(whole: int, digits: str) -> Readings:
+    """``3,5`` -> три целых пять десятых | три и пять десятых."""
+    if len(digits) not in _TENTHS or int(digits) == 0:
+        return ()
+    one, many = _TENTHS[len(digits)].split()
+    part, number = int(digits), words(in_words(whole, "ru", gender="f"))
+    said = words(in_words(part, "ru", gender="f"))
+    name = one if part % 10 == 1 and part % 100 != 11 else many
+    wholes = "целая" if whole % 10 == 1 and whole % 100 != 11 else "целых"
+    return ((*number, wholes, *said, name), (*words(in_words(whole, "ru")), "и", *said, name))
+
+
+def date(day: int, month: int, written: str) -> Readings:
+    """``05.03.2024`` -> пятое марта две тысячи двадцать четвёртого года."""
+    number = int(written)
+    numbers = (number,) if len(written) == 4 else (2000 + number, number)
+    years = [declined(value, "g", "m") if value else ("нулевого",) for value in numbers]
+    name = GENITIVE_MONTHS[month - 1]
+    days = [declined(day, case, "n") for case in "ng"]
+    return unique(*((*first, name, *last, *tail) for first in days for last in years for tail in (("года",), ())))
+
+
+def clock(hour: int, minute: int) -> Readings:
+    """``10:05`` -> десять ноль пять | десять часов пять минут; ``10:30`` -> половина одиннадцатого."""
+    hours = words(in_words(hour, "ru"))
+    named = (*hours, form(hour, Noun("m", "час", "часа", "часов")))
+    if minute == 0:
+        return unique(named, (*hours, "ноль", "ноль"), hours)
+    minutes = words(in_words(minute, "ru"))
+    counted = words(in_words(minute, "ru", gender="f"))
+    short = (*hours, *(("ноль",) if minute < 10 else ()), *minutes)
+    long = (*named, *counted, form(minute, Noun("f", "минута", "минуты", "минут")))
+    half = [("половина", *declined(hour % 12 + 1, "g", "m"))] if minute == 30 else []
+    return unique(short, long, *half)
+
+
+def _nominative(number: int, gender: str) -> list[Reading]:
+    """Only what follows the thousands has a gender; ``одна тысяча двести`` is said without its first word as a rule."""
+    thousands, rest = number - number % 1000, number % 1000
+    head = words(in_words(thousands, "ru")) if thousands else ()
+    full = (*head, *words(in_words(rest, "ru", gender=gender))) if rest or not thousands else head
+    return [full[1:], full] if full[:2] == ("одна", "тысяча") else [full]
