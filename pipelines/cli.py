@@ -163,6 +163,27 @@ def generate(
 
 
 @command
+def resynth(
+    paths: Annotated[list[str], typer.Argument(metavar="DIR|FILES...", help="Folders, audio files, or tables.")],
+    job: Annotated[str | None, typer.Option(help="Corpus job whose encoders are taken; else the bundled ones.")] = None,
+    vocoder: Annotated[str, typer.Option(help="A vocoder's folder.")] = "bundled",
+    streams: Annotated[
+        Literal["expressive", "base"], typer.Option(help="Which tokens it is made from.")
+    ] = "expressive",
+    output: Annotated[str | None, typer.Option(help="Folder for resynth.json and the wavs.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Recordings, first by name.")] = None,
+) -> None:
+    """Audio to tokens and back: what is left of words, melody and timbre, in one table."""
+    from pipelines.evaluate.resynth import resynth as lines
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    for line in lines(paths, job=job, vocoder=vocoder, variant=streams, output=output, limit=limit, say=say):
+        print(line)
+
+
+@command
 def report(output: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a run.")]) -> None:
     """Write report.html of a run: figures, aligned words to look at, samples to listen to."""
     from pipelines.reporting import report as write

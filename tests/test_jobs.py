@@ -20,12 +20,19 @@ def test_training_jobs():
 
 @pytest.mark.parametrize("path", sorted(Path("jobs/fit").glob("*.yaml")), ids=lambda path: path.stem)
 def test_fit_jobs(path):
+    from pipelines.fit.hubert import HubertFitConfig
     from pipelines.fit.pitch import PitchFitConfig
     from pipelines.fit.style import StyleFitConfig
     from pipelines.fit.units import UnitsFitConfig
     from pipelines.fit.vocoder import VocoderFitConfig
 
-    configs = {"units": UnitsFitConfig, "pitch": PitchFitConfig, "style": StyleFitConfig, "vocoder": VocoderFitConfig}
+    configs = {
+        "hubert": HubertFitConfig,
+        "units": UnitsFitConfig,
+        "pitch": PitchFitConfig,
+        "style": StyleFitConfig,
+        "vocoder": VocoderFitConfig,
+    }
     job = load_fit(str(path))
     configs[path.stem].model_validate(job.fit)
     sources = job.ingest if isinstance(job.ingest, list) else [job.ingest]

@@ -5,15 +5,38 @@ two keys give independent streams and nothing is shared between workers.
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
 
 def rng_for(utterance_id: str, *, stage: str, run_seed: int, epoch: int = 0) -> np.random.Generator:
     """The generator of one utterance in one stage of one epoch."""
-    name = f"{run_seed}\x1f{epoch}\x1f{stage}\x1f{utterance_id}".encode()
-    key = int.from_bytes(hashlib.blake2b(name, digest_size=16).digest(), "little")
+    key = int.from_bytes(_key(utterance_id, stage=stage, run_seed=run_seed, epoch=epoch), "little")
     return np.random.Generator(np.random.Philox(key=key))
+
+
+def _key(utterance_id: str, *, stage: str, run_seed: int, epoch: int) -> bytes:
+    name = f"{run_seed}\x1f{epoch}\x1f{stage}\x1f{utterance_id}".encode()
+    return hashlib.blake2b(name, digest_size=16).digest()
+
+
+class RekeyedGenerator:
+    """``rng_for`` again and again, for loops over utterances: a quarter of its cost, the same draws.
+
+    One generator is set to the start of another key's stream; what it gave before must not be drawn from any more.
+    """
+
+    def __init__(self) -> None:
+        self._philox = np.random.Philox(key=0)
+        self._generator = np.random.Generator(self._philox)
+        self._start: Any = self._philox.state
+
+    def rng_for(self, utterance_id: str, *, stage: str, run_seed: int, epoch: int = 0) -> np.random.Generator:
+        key = _key(utterance_id, stage=stage, run_seed=run_seed, epoch=epoch)
+        self._start["state"]["key"][:] = np.frombuffer(key, dtype="<u8")
+        self._philox.state = self._start
+        return self._generator
 
 
 def shard_of(utterance_id: str, *, num_shards: int) -> int:

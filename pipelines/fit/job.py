@@ -13,11 +13,10 @@ from pipelines.files import local_path, make_folder
 from pipelines.ingest import IngestConfig, read_rows
 from pipelines.yaml_config import read_yaml, validate
 from schemas.errors import RecordError, UserError
-from schemas.records import SourceRow, Utterance
+from schemas.records import SourceRow, Utterance, Waveform
 from transforms.audio import decode
 
-FitWhat = Literal["units", "pitch", "style", "vocoder"]
-Recordings = Callable[[], Iterator[Utterance]]
+FitWhat = Literal["units", "pitch", "style", "hubert", "aligner", "vocoder"]
 
 
 class FitJob(BaseModel):
@@ -32,31 +31,45 @@ class FitJob(BaseModel):
     fit: dict[str, Any] = Field(default_factory=dict)
 
 
-def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> Recordings:
+class JobRecordings:
     """The corpus of a fit, source by source and sorted by id, restartable, decoded as it is read.
 
     Bad audio is left out and named; ``limit`` is of each source.
     """
-    sources = job.ingest if isinstance(job.ingest, list) else [job.ingest]
-    rows = [
-        row
-        for source in sources
-        for row in sorted(row for row in read_rows(source) if isinstance(row, SourceRow))[: job.limit]
-    ]
-    refused: set[str] = set()
 
-    def recordings() -> Iterator[Utterance]:
-        for row in rows:
+    def __init__(self, job: FitJob, *, say: Callable[[str], None]) -> None:
+        sources = job.ingest if isinstance(job.ingest, list) else [job.ingest]
+        self.rows = [
+            row
+            for source in sources
+            for row in sorted(row for row in read_rows(source) if isinstance(row, SourceRow))[: job.limit]
+        ]
+        self._refused: set[str] = set()
+        self._say = say
+
+    def __call__(self) -> Iterator[Utterance]:
+        for row in self.rows:
             try:
                 waveform, digest = decode(row)
             except RecordError as error:
-                if row.audio not in refused:
-                    refused.add(row.audio)
-                    say(f"left out {row.utterance_id}: {error.detail}")
+                if row.audio not in self._refused:
+                    self._refused.add(row.audio)
+                    self._say(f"left out {row.utterance_id}: {error.detail}")
                 continue
             yield Utterance(row, waveform, digest)
 
-    return recordings
+    def read(self, index: int) -> Waveform:
+        """The audio of one row.
+
+        Raises:
+            RecordError: It cannot be read.
+        """
+        return decode(self.rows[index])[0]
+
+
+def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> JobRecordings:
+    """The recordings that a job names."""
+    return JobRecordings(job, say=say)
 
 
 def load_fit(path: str, *, overrides: Sequence[str] = ()) -> FitJob:
@@ -95,6 +108,16 @@ def _fit(what: FitWhat, job: FitJob, where: str, output: Path, say: Callable[[st
 
         style = validate(StyleFitConfig, job.fit, where=where, section="fit")
         return fit_style(recordings, style, seed=job.seed, output=output, say=say)
+    if what == "hubert":
+        from pipelines.fit.hubert import HubertFitConfig, fit_hubert
+
+        hubert = validate(HubertFitConfig, job.fit, where=where, section="fit")
+        return fit_hubert(recordings, hubert, seed=job.seed, output=output, say=say, work=output / "work")
+    if what == "aligner":
+        from pipelines.fit.aligner import AlignerFitConfig, fit_aligner
+
+        aligner = validate(AlignerFitConfig, job.fit, where=where, section="fit")
+        return fit_aligner(recordings, aligner, seed=job.seed, output=output, say=say)
     from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
 
     voice = validate(VocoderFitConfig, job.fit, where=where, section="fit")

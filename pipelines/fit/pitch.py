@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
-from pipelines.fit.report import FitData, Recordings, write_card
+from pipelines.fit.report import FitData, Recordings, in_batches, write_card
 from schemas.errors import UserError
 from transforms.devices import Device, pick_device
 from transforms.pitch.contour import F0Contour, Floats, f0_frame_error, normalised
@@ -20,6 +20,7 @@ from transforms.pitch.shape import FRAMES_PER_CODE, VqVaeShape
 from transforms.pitch.vqvae import PitchVqVae
 from transforms.pitch.weights import write_vqvae
 
+_BATCH = 64
 _LOG_F0_WEIGHT = 10.0  # puts a 0.1 error of ln F0 on a par with an unsure voicing decision
 _UNVOICED_SHARE = 0.1  # weight of the interpolated stretches
 _LEVEL_JITTER = 0.05  # of the mean of ln F0: short utterances have unsure means
@@ -61,13 +62,11 @@ def fit_pitch(
     """
     f0 = FcpeF0(device=pick_device(config.device), threshold=config.threshold)
     data = FitData()
-    contours = []
-    for utterance in data.watch(recordings()):
-        contour = f0.contour(utterance.waveform)
-        if contour.voiced.any():
-            contours.append(contour)
-        if data.utterances % 100 == 0:
-            say(f"F0 of {data.utterances} utterances")
+    contours: list[F0Contour] = []
+    for batch in in_batches(data.watch(recordings()), _BATCH):
+        found = f0.contours([utterance.waveform for utterance in batch])
+        contours += [contour for contour in found if contour.voiced.any()]
+        say(f"F0 of {data.utterances} utterances")
     model = train_vqvae(contours, config, seed=seed, say=say)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "vqvae.safetensors"

@@ -2,15 +2,33 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
-from schemas.records import SAMPLE_RATE_HZ, Utterance
+from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance, Waveform
 
 Recordings = Callable[[], Iterator[Utterance]]
 """Yields decoded utterances in a fixed order; every call starts anew."""
+
+
+class IndexedRecordings(Protocol):
+    """Recordings that can also be read one by one."""
+
+    @property
+    def rows(self) -> Sequence[SourceRow]: ...
+
+    def __call__(self) -> Iterator[Utterance]: ...
+
+    def read(self, index: int) -> Waveform:
+        """The audio of one row.
+
+        Raises:
+            RecordError: It cannot be read.
+        """
+        ...
 
 
 def in_batches(utterances: Iterable[Utterance], size: int) -> Iterator[list[Utterance]]:
@@ -34,18 +52,20 @@ class FitData:
     def watch(self, utterances: Iterator[Utterance]) -> Iterator[Utterance]:
         """The same utterances, counted as they pass."""
         for utterance in utterances:
-            row = utterance.row
-            self.utterances += 1
-            self.samples += utterance.num_samples
-            for counter, value in (
-                (self.speakers, row.speaker),
-                (self.sources, row.source),
-                (self.licences, row.licence),
-                (self.languages, row.language),
-            ):
-                if value:
-                    counter[value] += 1
+            self.add(utterance.row, utterance.num_samples)
             yield utterance
+
+    def add(self, row: SourceRow, num_samples: int) -> None:
+        self.utterances += 1
+        self.samples += num_samples
+        for counter, value in (
+            (self.speakers, row.speaker),
+            (self.sources, row.source),
+            (self.licences, row.licence),
+            (self.languages, row.language),
+        ):
+            if value:
+                counter[value] += 1
 
     def to_json(self) -> dict[str, object]:
         return {

@@ -1,6 +1,7 @@
 """Checkpoints: a folder a step, which appears under its name only when it is whole.
 
-``model.safetensors``, ``optimizer.pt`` (opens with ``weights_only=True``), ``state.json`` (step, loader, counters).
+``model.safetensors``, ``optimizer.pt`` (by parameter names; opens with ``weights_only=True``), ``state.json`` (step,
+loader, counters). They hold whole tensors whatever the number of ranks, so another number of ranks can go on.
 """
 
 import json
@@ -11,8 +12,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, save_file
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 
+from pipelines.train.distributed import World
 from schemas.errors import UserError
 
 _PARTIAL = ".partial-"
@@ -27,23 +36,47 @@ def latest(folder: Path) -> Path | None:
     return max(folder.glob("step-*"), default=None)
 
 
-def save(folder: Path, *, model: Any, optimizer: torch.optim.Optimizer, state: dict[str, Any], keep: int) -> None:
-    """Write the checkpoint of ``state["step"]`` and remove all but the ``keep`` latest."""
+def whole_weights(model: Any) -> dict[str, torch.Tensor]:
+    """All weights on the CPU, unsharded, a shared one under its first name; empty on all ranks but the first."""
+    state: dict[str, Any] = get_model_state_dict(model, options=_whole())
+    names = {name for name, _ in model.named_parameters()} | {name for name, _ in model.named_buffers()}
+    return {name: tensor.contiguous() for name, tensor in state.items() if name in names}
+
+
+def save(
+    folder: Path,
+    *,
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+    keep: int,
+    best: int | None = None,
+    world: World,
+) -> None:
+    """Write the checkpoint of ``state["step"]``; remove all but the ``keep`` latest and that of step ``best``.
+
+    Every rank must call it; the first one writes.
+    """
     target = step_folder(folder, state["step"])
-    if target.exists():
+    if world.any(target.exists()):
         return
-    partial = folder / f"{_PARTIAL}{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_model(model, str(partial / "model.safetensors"))
-    torch.save(optimizer.state_dict(), partial / "optimizer.pt")
-    (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    for path in partial.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    partial.rename(target)
-    for old in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(old)
+    weights = whole_weights(model)
+    moments = get_optimizer_state_dict(model, optimizer, options=_whole())
+    if world.is_first:
+        partial = folder / f"{_PARTIAL}{os.getpid()}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
+        torch.save(moments, partial / "optimizer.pt")
+        (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        for path in partial.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        partial.rename(target)
+        for old in sorted(folder.glob("step-*"))[:-keep]:
+            if best is None or old != step_folder(folder, best):
+                shutil.rmtree(old)
+    world.wait()
 
 
 def clear_partials(folder: Path) -> None:
@@ -52,7 +85,7 @@ def clear_partials(folder: Path) -> None:
         shutil.rmtree(partial)
 
 
-def restore(path: Path, *, model: Any, optimizer: torch.optim.Optimizer, device: torch.device) -> dict[str, Any]:
+def restore(path: Path, *, model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Load weights and optimizer in place; returns the state.
 
     Raises:
@@ -60,10 +93,20 @@ def restore(path: Path, *, model: Any, optimizer: torch.optim.Optimizer, device:
     """
     try:
         state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
-        load_model(model, str(path / "model.safetensors"), device=str(device))
-        optimizer.load_state_dict(torch.load(path / "optimizer.pt", map_location=device, weights_only=True))
+        weights = load_file(path / "model.safetensors")
+        named = dict(model.named_parameters())
+        if lost := [name for name in named if name not in weights]:
+            raise ValueError(f"no weights for {', '.join(lost[:3])}")
+        options = StateDictOptions(full_state_dict=True, strict=False)
+        set_model_state_dict(model, weights, options=options)
+        moments = torch.load(path / "optimizer.pt", map_location="cpu", weights_only=True)
+        set_optimizer_state_dict(model, optimizer, moments, options=StateDictOptions(full_state_dict=True))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(
             f"cannot resume from {path} ({error}); delete that folder to resume from an older one"
         ) from error
     return state
+
+
+def _whole() -> StateDictOptions:
+    return StateDictOptions(full_state_dict=True, cpu_offload=True)

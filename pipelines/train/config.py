@@ -15,7 +15,7 @@ from pydantic import (
 
 from schemas.records import StreamKind
 from schemas.vocabulary import MarkerStyle
-from transforms.interleave import InterleaveConfig
+from transforms.interleave_policies import InterleaveConfig
 
 
 class _Section(BaseModel):
@@ -44,12 +44,14 @@ class LlamaModelConfig(_Section):
 class BaseModelConfig(_Section):
     """A Hugging Face causal LM in a local folder, its vocabulary extended by the speech tokens.
 
-    ``new_rows_noise`` scales the standard deviation of the old rows: a new row is their mean plus this much noise.
+    ``new_rows``: ``mean`` is the mean of the text rows plus ``new_rows_noise`` times their standard deviation times
+    noise; ``random`` (the paper's) draws with the model's own ``initializer_range``.
     ``rope_theta`` replaces the model's own where it is given (Spirit LM: 10k to 100k).
     """
 
     kind: Literal["base"]
     path: str
+    new_rows: Literal["mean", "random"] = "mean"
     new_rows_noise: NonNegativeFloat = 0.1
     rope_theta: PositiveFloat | None = None
 
@@ -88,6 +90,9 @@ class DataConfig(_Section):
         eos: End every document with EOS, so that generation stops.
         window_shards: Shards that are open together; rows are shuffled within such a window.
         lookahead: Rows' worth of documents from which a row is packed.
+        baked: Folders of baked shards (``interleaved/epoch-0`` ...) that the interleaved source reads, an epoch a
+            folder and round again; without, every epoch is drawn anew from the token store.
+        workers: Processes that read shards ahead; the batches don't depend on it.
     """
 
     context: PositiveInt = 512
@@ -100,6 +105,8 @@ class DataConfig(_Section):
     interleave: InterleaveConfig = InterleaveConfig()
     window_shards: PositiveInt = 16
     lookahead: PositiveInt = 4
+    baked: tuple[str, ...] = ()
+    workers: NonNegativeInt = 0
 
     @model_validator(mode="after")
     def _values_fit(self) -> "DataConfig":
@@ -135,6 +142,27 @@ class OptimizerConfig(_Section):
         return self
 
 
+class EvaluationConfig(_Section):
+    """Loss on held-out utterances, every so many steps.
+
+    Args:
+        ids: File with utterance ids, one a line; they must be among ``exclude_ids`` to be held out.
+        batches: Batches of the training's size, drawn once.
+    """
+
+    every: PositiveInt = 500
+    ids: str
+    batches: PositiveInt = 8
+
+
+class SamplesConfig(_Section):
+    """Greedy continuations of written prompts, in text and in speech, to ``samples.jsonl`` and TensorBoard."""
+
+    every: PositiveInt = 500
+    prompts: tuple[str, ...]
+    tokens: PositiveInt = 64
+
+
 class TrainConfig(_Section):
     """One training job.
 
@@ -143,7 +171,9 @@ class TrainConfig(_Section):
         corpus: Output folder of a ``plait run``: holds ``corpus/`` and ``tokenizer/``.
         exclude_ids: File with utterance ids, one a line, that are kept out of training.
         checkpoint_every: Steps between checkpoints; one is always written at the end and at SIGTERM.
-        keep_checkpoints: So many of the latest are kept.
+        keep_checkpoints: So many of the latest are kept, and the one of the lowest evaluation loss.
+        activation_checkpointing: Layers are computed again for the backward pass, which saves memory and costs time.
+        tensorboard: Write events for TensorBoard.
         device: ``auto`` takes a CUDA device where there is one.
         dtype: Of the matrix products; weights and optimizer stay float32. ``auto``: bfloat16 on CUDA.
         threads: CPU threads of torch; null leaves its default. Bit-equal repetition needs the same number.
@@ -162,4 +192,8 @@ class TrainConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False
+    activation_checkpointing: bool = False
+    evaluation: EvaluationConfig | None = None
+    samples: SamplesConfig | None = None
+    tensorboard: bool = False
     threads: PositiveInt | None = None

@@ -5,24 +5,23 @@ place in the data is three integers, memory is bounded by the windows, and no sh
 an address yields is a function of (corpus, config, seed) alone.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipelines.train.tables import TableCache
 from schemas.errors import UserError
-from schemas.records import StoredUtterance, TokenIds
+from schemas.records import TokenIds
 from schemas.vocabulary import VocabularyLayout
 from transforms.seeds import rng_for
 from transforms.streams import ceil_div
 
-ReadShard = Callable[[str], Iterable[StoredUtterance]]
-Encode = Callable[[StoredUtterance, int], TokenIds]  # (utterance, epoch) -> tokens without BOS and EOS
+Encode = Callable[[Any, int, int], list[TokenIds]]  # (table, row, epoch) -> chunks of tokens without BOS and EOS
+Split = Callable[[list[TokenIds]], list[TokenIds]]
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """``piece`` counts the parts of an utterance that is longer than the context."""
 
     source: str
@@ -32,64 +31,59 @@ class Address:
     piece: int
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """``tokens``: int32, with BOS (and EOS at an utterance's end), at most the context long."""
 
     address: Address
     tokens: TokenIds
 
 
-class ShardCache:
-    """Decoded shards, the most recently used ones kept; the sources share it."""
-
-    def __init__(self, read: ReadShard, *, exclude: frozenset[str], capacity: int) -> None:
-        self._read = read
-        self._exclude = exclude
-        self._capacity = capacity
-        self._shards: OrderedDict[str, list[StoredUtterance]] = OrderedDict()
-
-    def rows(self, shard: str) -> list[StoredUtterance]:
-        if shard not in self._shards:
-            self._shards[shard] = [
-                row for row in self._read(shard) if row.words and row.utterance_id not in self._exclude
-            ]
-            if len(self._shards) > self._capacity:
-                self._shards.popitem(last=False)
-        self._shards.move_to_end(shard)
-        return self._shards[shard]
-
-
-def split_pieces(
-    tokens: TokenIds, *, layout: VocabularyLayout, context: int, bos: int, eos: int | None
-) -> list[TokenIds]:
-    """Cut a sequence to documents of at most ``context`` tokens.
+class Splitter:
+    """Cuts a sequence to documents of at most ``context`` tokens.
 
     A later piece begins with the marker in force where it was cut; EOS ends the last piece only.
     """
-    room = context - 3  # BOS, a marker stated again, EOS
-    pieces: list[TokenIds] = []
-    is_marker = (tokens == layout.text_marker) | (tokens == layout.speech_marker)
-    for start in range(0, len(tokens), room):
-        head = [bos]
-        if start and not is_marker[start]:
-            head.append(int(tokens[np.flatnonzero(is_marker[:start])[-1]]))
-        tail = [eos] if eos is not None and start + room >= len(tokens) else []
-        pieces.append(np.concatenate([head, tokens[start : start + room], tail]).astype(np.int32))
-    return pieces
+
+    def __init__(self, *, layout: VocabularyLayout, context: int, bos: int, eos: int | None) -> None:
+        self._room = context - 3  # BOS, a marker stated again, EOS
+        self._markers = (layout.text_marker, layout.speech_marker)
+        self._bos = np.array([bos], dtype=np.int32)
+        self._eos = np.array([eos] if eos is not None else [], dtype=np.int32)
+
+    def __call__(self, chunks: list[TokenIds]) -> list[TokenIds]:
+        whole = np.concatenate([self._bos, *chunks, self._eos])
+        length = len(whole) - 1 - len(self._eos)
+        if length <= self._room:
+            return [whole]
+        tokens = whole[1 : 1 + length]
+        is_marker = (tokens == self._markers[0]) | (tokens == self._markers[1])
+        pieces: list[TokenIds] = []
+        for start in range(0, length, self._room):
+            parts = [self._bos, tokens[start : start + self._room]]
+            if start and not is_marker[start]:
+                last = np.flatnonzero(is_marker[:start])[-1]
+                parts.insert(1, tokens[last : last + 1])
+            if start + self._room >= length:
+                parts.append(self._eos)
+            pieces.append(np.concatenate(parts))
+        return pieces
 
 
 class DocumentStream:
-    """One source. ``cursor`` (epoch, window, row) is where ``next_documents`` goes on."""
+    """One source. ``cursor`` (epoch, window, row) is where ``next_documents`` goes on.
+
+    Args:
+        shards: URLs of an epoch's shards; every epoch has as many.
+    """
 
     def __init__(
         self,
         name: str,
         *,
-        shards: Sequence[str],
-        cache: ShardCache,
+        shards: Callable[[int], Sequence[str]],
+        cache: TableCache,
         encode: Encode,
-        split: Callable[[TokenIds], list[TokenIds]],
+        split: Split,
         seed: int,
         window_shards: int,
     ) -> None:
@@ -101,20 +95,33 @@ class DocumentStream:
         self._split = split
         self._seed = seed
         self._window_shards = window_shards
-        self._windows = ceil_div(len(shards), window_shards)
-        self._open: tuple[tuple[int, int], list[StoredUtterance]] | None = None
+        self._windows = ceil_div(len(shards(0)), window_shards)
+        self._open: tuple[tuple[int, int], list[tuple[Any, int]]] | None = None
 
-    def _window(self, epoch: int, window: int) -> list[StoredUtterance]:
+    def _window(self, epoch: int, window: int) -> list[tuple[Any, int]]:
+        """Tables and rows of a window, in the order in which they are given."""
         if self._open is None or self._open[0] != (epoch, window):
-            shard_rng = rng_for(self.name, stage="shuffle-shards", run_seed=self._seed, epoch=epoch)
-            order = shard_rng.permutation(len(self._shards))[window * self._window_shards :][: self._window_shards]
-            rows = [row for index in order for row in self._cache.rows(self._shards[index])]
+            urls = self._window_shards_of(epoch, window)
+            self._cache.announce(urls)
+            tables = [self._cache.table(url) for url in urls]
+            self._cache.announce(self._window_shards_of(*self._after(epoch, window)))
+            rows = [(table, row) for table in tables for row in range(len(table))]
             row_rng = rng_for(f"{self.name}/{window}", stage="shuffle-rows", run_seed=self._seed, epoch=epoch)
-            self._open = (epoch, window), [rows[index] for index in row_rng.permutation(len(rows))]
+            self._open = (epoch, window), [rows[index] for index in row_rng.permutation(len(rows)).tolist()]
         return self._open[1]
 
+    def _window_shards_of(self, epoch: int, window: int) -> list[str]:
+        shards = self._shards(epoch)
+        rng = rng_for(self.name, stage="shuffle-shards", run_seed=self._seed, epoch=epoch)
+        order = rng.permutation(len(shards))[window * self._window_shards :][: self._window_shards]
+        return [shards[index] for index in order]
+
+    def _after(self, epoch: int, window: int) -> tuple[int, int]:
+        return (epoch, window + 1) if window + 1 < self._windows else (epoch + 1, 0)
+
     def at(self, epoch: int, window: int, row: int) -> list[Document]:
-        pieces = self._split(self._encode(self._window(epoch, window)[row], epoch))
+        table, index = self._window(epoch, window)[row]
+        pieces = self._split(self._encode(table, index, epoch))
         return [Document(Address(self.name, epoch, window, row, i), piece) for i, piece in enumerate(pieces)]
 
     def next_documents(self) -> list[Document]:
@@ -128,5 +135,5 @@ class DocumentStream:
             if row < len(self._window(epoch, window)):
                 self.cursor = (epoch, window, row + 1)
                 return self.at(epoch, window, row)
-            epoch, window, row = (epoch, window + 1, 0) if window + 1 < self._windows else (epoch + 1, 0, 0)
+            (epoch, window), row = self._after(epoch, window), 0
         raise UserError("corpus: no utterance to train on; check the token store and exclude_ids")

@@ -23,14 +23,22 @@ TEXT_TOKENIZER = "text_tokenizer"
 SPACE = "\u2581"
 
 
-def export_model(folder: Path, *, model: Any, corpus: TrainingCorpus, context: int, training: dict[str, Any]) -> None:
-    """Write weights, configs, tokenizers and, last, ``plait.json``."""
+def export_model(
+    folder: Path,
+    *,
+    model: Any,
+    weights: dict[str, Any],
+    corpus: TrainingCorpus,
+    context: int,
+    training: dict[str, Any],
+) -> None:
+    """Write weights, configs, tokenizers and, last, ``plait.json``; ``weights`` are the model's, unsharded."""
     from transformers import GenerationConfig
 
     text = corpus.tokenizer
     ends = {"bos_token_id": text.bos_id, "eos_token_id": text.eos_id, "pad_token_id": text.eos_id}
     model.generation_config = GenerationConfig(**ends)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=weights)
     copy_text_tokenizer(corpus.tokenizer_path, folder / TEXT_TOKENIZER)
     extended_tokenizer(text, corpus.layout).save_pretrained(folder)
     about = {

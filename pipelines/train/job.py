@@ -1,5 +1,6 @@
 """`plait train JOB.yaml`: a training job with its meter and its figures."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ def run_training(config: TrainConfig) -> dict[str, Any]:
     Raises:
         EngineError: The run was told to stop; its checkpoint stands.
     """
+    if int(os.environ.get("RANK", "0")):  # a launcher's further ranks work without a word
+        return train(config)
     with meter("train", total=config.steps, unit="steps") as show:
         figures = train(config, say=lambda step, total, loss, rate: show(step, f"loss {loss:.3f}, {rate:.0f} tokens/s"))
     if not figures["finished"]:

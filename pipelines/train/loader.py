@@ -6,29 +6,29 @@ at every moment). A row starts with the oldest waiting document and takes the lo
 The state is the sources' cursors, their token counts and the addresses of the waiting documents: a small JSON.
 """
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.train.config import DataConfig
-from pipelines.train.documents import Document, DocumentStream, Encode, ReadShard, ShardCache, split_pieces
+from pipelines.train.documents import Document, DocumentStream, Splitter
+from pipelines.train.sources import shards_of_epoch, sources_of
+from pipelines.train.tables import SequenceReader, TableCache, TableReader
 from schemas.errors import UserError
-from schemas.records import StoredUtterance, TokenIds
+from schemas.records import STREAM_KINDS
 from schemas.vocabulary import VocabularyLayout
 from transforms.backend import digest_json
-from transforms.interleave import Source, encode_utterance
-from transforms.seeds import rng_for
 from transforms.text.protocol import TextTokenizer
 
+FREE_TO_CHANGE = {"workers"}  # settings of the data that decide no batch
 IGNORED = -100  # target of a position that counts for no loss
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Arrays of shape (rows, context).
 
     Args:
@@ -43,36 +43,9 @@ class Batch:
     positions: npt.NDArray[np.int64]
     documents: npt.NDArray[np.int32]
 
-
-def source_encoders(
-    *, layout: VocabularyLayout, tokenizer: TextTokenizer, config: DataConfig, seed: int
-) -> dict[str, tuple[float, Encode]]:
-    """Weight and encoding of every source that has a weight."""
-
-    def encode(source: Source, record: StoredUtterance, epoch: int) -> TokenIds:
-        return encode_utterance(
-            record,
-            source=source,
-            layout=layout,
-            tokenizer=tokenizer,
-            config=config.interleave,
-            run_seed=seed,
-            epoch=epoch,
-        ).tokens
-
-    def pair(record: StoredUtterance, epoch: int) -> TokenIds:
-        halves = [encode("text", record, epoch), encode("speech", record, epoch)]
-        rng = rng_for(record.utterance_id, stage="pairs", run_seed=seed, epoch=epoch)
-        return np.concatenate(halves if rng.random() < 0.5 else halves[::-1])
-
-    encoders: dict[str, Encode] = {
-        "text": partial(encode, "text"),
-        "speech": partial(encode, "speech"),
-        "interleaved": partial(encode, "interleaved"),
-        "pairs": pair,
-    }
-    weights: dict[str, float] = config.mixture.model_dump()
-    return {name: (weights[name], encoder) for name, encoder in encoders.items() if weights[name] > 0}
+    def rows(self, start: int, end: int) -> "Batch":
+        part = slice(start, end)
+        return Batch(self.tokens[part], self.targets[part], self.positions[part], self.documents[part])
 
 
 class Loader:
@@ -82,21 +55,34 @@ class Loader:
         self,
         *,
         shards: Sequence[str],
-        read: ReadShard,
         layout: VocabularyLayout,
         tokenizer: TextTokenizer,
         config: DataConfig,
         seed: int,
         corpus_fingerprint: str,
+        baked: Sequence[Sequence[str]] = (),
         exclude_ids: frozenset[str] = frozenset(),
+        only_ids: frozenset[str] | None = None,
     ) -> None:
+        """``baked``: shards of every folder of ``config.baked``; ``only_ids``: utterances to keep, None for all."""
         if not shards:
             raise UserError("corpus: the token store has no shard; run `plait run` first")
-        encoders = source_encoders(layout=layout, tokenizer=tokenizer, config=config, seed=seed)
+        sources = sources_of(config, layout=layout, tokenizer=tokenizer, seed=seed)
         window = min(config.window_shards, len(shards))
-        cache = ShardCache(read, exclude=exclude_ids, capacity=window * len(encoders))
-        split = partial(
-            split_pieces,
+        reader = TableReader(
+            layout,
+            tokenizer,
+            tuple(kind for kind in STREAM_KINDS if layout.codebook_size(kind)),
+            exclude_ids,
+            only_ids,
+            keep_streams=config.interleave.reemit_context,
+        )
+        unbaked = sum(not source.baked for source in sources.values())
+        self._cache = TableCache(reader, capacity=window * max(1, unbaked), workers=config.workers)
+        self._baked_cache = TableCache(
+            SequenceReader(exclude_ids, only_ids), capacity=window, workers=config.workers if baked else 0
+        )
+        split = Splitter(
             layout=layout,
             context=config.context,
             bos=tokenizer.bos_id,
@@ -104,22 +90,29 @@ class Loader:
         )
         self._streams = {
             name: DocumentStream(
-                name, shards=shards, cache=cache, encode=encode, split=split, seed=seed, window_shards=window
+                name,
+                shards=shards_of_epoch(baked if source.baked else [shards]),
+                cache=self._baked_cache if source.baked else self._cache,
+                encode=source.encode,
+                split=split,
+                seed=seed,
+                window_shards=window,
             )
-            for name, (_, encode) in encoders.items()
+            for name, source in sources.items()
         }
-        self._weights = {name: weight for name, (weight, _) in encoders.items()}
-        self._tokens = dict.fromkeys(encoders, 0)
-        self._waiting: list[Document] = []
+        self._weights = {name: source.weight for name, source in sources.items()}
+        self._tokens = dict.fromkeys(sources, 0)
+        self._waiting = Waiting()
         self._config = config
         self._fingerprint = digest_json(
             [
                 corpus_fingerprint,
                 layout.fingerprint,
                 tokenizer.fingerprint,
-                config.model_dump(),
+                config.model_dump(exclude=FREE_TO_CHANGE),
                 seed,
                 sorted(exclude_ids),
+                sorted(only_ids) if only_ids is not None else None,
             ]
         )
 
@@ -137,37 +130,48 @@ class Loader:
         return self
 
     def __next__(self) -> Batch:
-        rows = [self._next_row() for _ in range(self._config.sequences)]
-        shape = (len(rows), self._config.context)
-        tokens, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        targets, documents = np.full(shape, IGNORED, np.int64), np.full(shape, -1, np.int32)
-        for index, row in enumerate(rows):
-            start = 0
-            for number, document in enumerate(row):
-                end = start + len(document.tokens)
-                tokens[index, start:end] = document.tokens
-                targets[index, start : end - 1] = document.tokens[1:]
-                positions[index, start:end] = np.arange(end - start)
-                documents[index, start:end] = number
-                start = end
-        return Batch(tokens, targets, positions, documents)
+        config = self._config
+        rows = [self._next_row() for _ in range(config.sequences)]
+        parts = [document.tokens for row in rows for document in row]
+        lengths = np.array([len(part) for part in parts])
+        filled = np.array([sum(len(document.tokens) for document in row) for row in rows])
+        # where each document begins in the rows laid end to end
+        row_of = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+        packed_ends = np.cumsum(lengths)
+        begins = packed_ends - lengths + (np.arange(len(rows)) * config.context - (np.cumsum(filled) - filled))[row_of]
+        shift = begins - (packed_ends - lengths)
+        at = np.arange(packed_ends[-1]) + np.repeat(shift, lengths)
+        size = len(rows) * config.context
+        tokens, positions = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        targets, documents = np.full(size, IGNORED, np.int64), np.full(size, -1, np.int32)
+        joined = np.concatenate(parts)
+        tokens[at] = joined
+        positions[at] = at - np.repeat(begins, lengths)
+        numbers = np.concatenate([np.arange(len(row), dtype=np.int32) for row in rows])
+        documents[at] = np.repeat(numbers, lengths)
+        targets[at[:-1]] = joined[1:]
+        targets[begins + lengths - 1] = IGNORED
+        shape = (len(rows), config.context)
+        return Batch(tokens.reshape(shape), targets.reshape(shape), positions.reshape(shape), documents.reshape(shape))
 
     def _next_row(self) -> list[Document]:
-        waiting = self._waiting
-        held = sum(len(document.tokens) for document in waiting)
-        while held < self._config.lookahead * self._config.context:
-            name = min(self._streams, key=lambda name: self._tokens[name] / self._weights[name])
+        waiting, tokens, weights = self._waiting, self._tokens, self._weights
+        while waiting.held < self._config.lookahead * self._config.context:
+            name = min(weights, key=lambda name: tokens[name] / weights[name])
             for document in self._streams[name].next_documents():
-                self._tokens[name] += len(document.tokens)
-                held += len(document.tokens)
-                waiting.append(document)
-        first = waiting.pop(0)
-        row, room = [first], self._config.context - len(first.tokens)
-        while fitting := [i for i, document in enumerate(waiting) if len(document.tokens) <= room]:
-            chosen = waiting.pop(max(fitting, key=lambda i: (len(waiting[i].tokens), -i)))
-            row.append(chosen)
-            room -= len(chosen.tokens)
+                tokens[name] += len(document.tokens)
+                waiting.add(document)
+        row = [waiting.take_oldest()]
+        room = self._config.context - len(row[0].tokens)
+        while (fitting := waiting.take_longest(room)) is not None:
+            row.append(fitting)
+            room -= len(fitting.tokens)
         return row
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._cache.close()
+        self._baked_cache.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, as plain JSON values."""
@@ -175,7 +179,7 @@ class Loader:
             "fingerprint": self._fingerprint,
             "cursors": {name: list(stream.cursor) for name, stream in self._streams.items()},
             "tokens": dict(self._tokens),
-            "waiting": [[a.source, a.epoch, a.window, a.row, a.piece] for a in (d.address for d in self._waiting)],
+            "waiting": [list(document.address) for document in self._waiting.in_order()],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -193,7 +197,41 @@ class Loader:
             epoch, window, row = state["cursors"][name]
             stream.cursor = (epoch, window, row)
         self._tokens = dict(state["tokens"])
-        self._waiting = [
-            self._streams[source].at(epoch, window, row)[piece]
-            for source, epoch, window, row, piece in state["waiting"]
-        ]
+        self._waiting = Waiting()
+        for source, epoch, window, row, piece in state["waiting"]:
+            self._waiting.add(self._streams[source].at(epoch, window, row)[piece])
+
+
+class Waiting:
+    """Documents that wait for a row: the oldest, or the longest that fits (the older of two), in logarithmic time."""
+
+    def __init__(self) -> None:
+        self.held = 0  # tokens
+        self._numbers = count()
+        self._by_age: dict[int, Document] = {}
+        self._by_length: list[tuple[int, int]] = []  # (length, -number), ascending
+
+    def add(self, document: Document) -> None:
+        number = next(self._numbers)
+        self._by_age[number] = document
+        insort(self._by_length, (len(document.tokens), -number))
+        self.held += len(document.tokens)
+
+    def take_oldest(self) -> Document:
+        number = next(iter(self._by_age))
+        document = self._by_age.pop(number)
+        del self._by_length[bisect_left(self._by_length, (len(document.tokens), -number))]
+        self.held -= len(document.tokens)
+        return document
+
+    def take_longest(self, room: int) -> Document | None:
+        """None where no document fits into ``room`` tokens."""
+        at = bisect_right(self._by_length, (room, 1))
+        if at == 0:
+            return None
+        length, number = self._by_length.pop(at - 1)
+        self.held -= length
+        return self._by_age.pop(-number)
+
+    def in_order(self) -> list[Document]:
+        return list(self._by_age.values())

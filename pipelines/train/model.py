@@ -43,6 +43,8 @@ def build_model(
         else:
             model, first_new = _extended(config, layout=layout), layout.text_size
             rule = f"mean of rows below {first_new} + {config.new_rows_noise} x their standard deviation x normal"
+            if config.new_rows == "random":
+                rule = f"normal x {model.config.initializer_range}"
     rows = int(model.get_input_embeddings().weight.shape[0])
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return model, InitRecord(rows, first_new, rule, parameters)
@@ -69,6 +71,7 @@ def _new_llama(config: LlamaModelConfig, *, layout: VocabularyLayout, context: i
     )
 
 
+@torch.no_grad()
 def _extended(config: BaseModelConfig, *, layout: VocabularyLayout) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -85,9 +88,11 @@ def _extended(config: BaseModelConfig, *, layout: VocabularyLayout) -> Any:
         raise UserError(f"model.path: {old_rows} embedding rows for {layout.text_size} text tokens; wrong tokenizer?")
     model.resize_token_embeddings(max(old_rows, layout.padded_size), mean_resizing=False)
     inputs, outputs = model.get_input_embeddings().weight, model.get_output_embeddings().weight
-    _fill_new_rows(inputs, first_new=layout.text_size, noise=config.new_rows_noise)
-    if outputs is not inputs:
-        _fill_new_rows(outputs, first_new=layout.text_size, noise=config.new_rows_noise)
+    for weight in [inputs] if outputs is inputs else [inputs, outputs]:
+        if config.new_rows == "mean":
+            _fill_new_rows(weight, first_new=layout.text_size, noise=config.new_rows_noise)
+        else:
+            torch.nn.init.normal_(weight[layout.text_size :], std=model.config.initializer_range)
     return model
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.vocabulary import VocabularyLayout
 from tests.strategies import utterances
 from transforms.interleave import InterleaveConfig, encode_utterance, spirit_runs
+from transforms.interleave_policies import draw_runs
 from transforms.seeds import rng_for, shard_of
 from transforms.streams import merge_streams, written_groups
 
@@ -124,3 +125,84 @@ GOLDEN_SHARDS = [5, 0, 0]
 def test_bounds_that_make_no_sense_are_refused(bounds):
     with pytest.raises(ValueError, match="text_words"):
         InterleaveConfig(text_words=bounds)
+
+
+POISSON = InterleaveConfig(policy="poisson")
+ALTERNATE = InterleaveConfig(policy="alternate", chunk_words=5)
+CORRESPOND = InterleaveConfig(policy="correspond", text_words=(1, 4), speech_words=(1, 3))
+
+
+@given(st.integers(0, 300), st.integers(0, 2**63), st.sampled_from([SHORT, POISSON, ALTERNATE, CORRESPOND]))
+def test_every_policy_alternates_covers_the_words_once_and_draws_from_its_rng_alone(num_words, seed, config):
+    runs = draw_runs(num_words, np.random.default_rng(seed), config)
+    assert runs == draw_runs(num_words, np.random.default_rng(seed), config)
+    assert [w for run in runs if not run.again for w in range(run.start, run.end)] == list(range(num_words))
+    for left, right in pairwise(runs):
+        assert left.modality != right.modality
+    assert all(run.start < run.end for run in runs)
+    assert config.policy == "correspond" or not any(run.again for run in runs)
+
+
+@given(st.integers(0, 300), st.integers(0, 2**63), st.sampled_from([0.1, 0.3, 0.7]))
+def test_poisson_speaks_its_share_of_the_words_to_the_word(num_words, seed, share):
+    config = InterleaveConfig(policy="poisson", speech_share=share)
+    runs = draw_runs(num_words, np.random.default_rng(seed), config)
+    spoken = sum(run.end - run.start for run in runs if run.modality == "speech")
+    assert abs(spoken - share * num_words) < 1
+
+
+def test_poisson_spans_have_their_mean_and_lie_anywhere():
+    spans, places, words = [], np.zeros(400), 0
+    for seed in range(400):
+        for run in draw_runs(400, np.random.default_rng(seed), POISSON):
+            if run.modality == "speech":
+                spans.append(run.end - run.start)
+                places[run.start : run.end] += 1
+                words += run.end - run.start
+    assert 9 < np.mean(spans) < 15, "two that touch are one, so the mean lies above 10"
+    assert words / 400**2 == pytest.approx(0.3, abs=0.002)
+    quarters = places.reshape(4, 100).mean(1) / 400
+    assert np.abs(quarters - 0.3).max() < 0.05
+    short = [sum(r.modality == "speech" for r in draw_runs(1, np.random.default_rng(s), POISSON)) for s in range(2000)]
+    assert np.mean(short) == pytest.approx(0.3, abs=0.04), "a text of one word is spoken in 30 % of the draws"
+
+
+def test_alternate_draws_nothing_but_the_first_modality():
+    draws = {tuple(draw_runs(17, np.random.default_rng(seed), ALTERNATE)) for seed in range(30)}
+    assert len(draws) == 2
+    assert {tuple((run.start, run.end) for run in draw) for draw in draws} == {((0, 5), (5, 10), (10, 15), (15, 17))}
+
+
+@given(st.integers(1, 200), st.integers(0, 2**63))
+def test_correspond_says_a_run_again_right_after_it_and_never_a_third_time(num_words, seed):
+    runs = draw_runs(num_words, np.random.default_rng(seed), CORRESPOND)
+    assert not runs[0].again
+    for left, right in pairwise(runs):
+        if right.again:
+            assert (right.start, right.end) == (left.start, left.end)
+            assert not left.again
+
+
+def test_correspond_repeats_half_of_the_runs():
+    runs = [run for seed in range(60) for run in draw_runs(200, np.random.default_rng(seed), CORRESPOND)]
+    again = sum(run.again for run in runs)
+    assert again / (len(runs) - again) == pytest.approx(0.5, abs=0.03)
+
+
+@given(utterances(max_words=12), st.integers(0, 3))
+def test_what_is_said_again_has_its_marker_twice(record, epoch):
+    sequence = encode(record, config=CORRESPOND, epoch=epoch)
+    previous = None
+    for segment in sequence.segments:
+        marker = LAYOUT.text_marker if segment.modality == "text" else LAYOUT.speech_marker
+        again = previous is not None and segment.word_start == previous.word_start
+        head = sequence.tokens[segment.token_start : segment.token_start + 2].tolist()
+        assert head.count(marker) == (2 if again else 1)
+        previous = segment
+
+
+def test_an_option_of_another_policy_is_refused():
+    with pytest.raises(ValueError, match="chunk_words does nothing under policy spirit"):
+        InterleaveConfig(chunk_words=3)
+    with pytest.raises(ValueError, match="p_text_first"):
+        InterleaveConfig(policy="poisson", p_text_first=0.1)

@@ -5,16 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from schemas.records import TokenIds, Waveform
 from transforms.devices import Device, pick_device
 from transforms.pitch.contour import F0Contour, normalised
 from transforms.pitch.fcpe_f0 import FcpeF0
+from transforms.pitch.shape import FRAMES_PER_CODE
 from transforms.pitch.weights import read_vqvae
+from transforms.units.batching import length_buckets
 
 
 class FcpePitchEncoder:
-    """Recordings are run one by one, so they cannot see their batch mates."""
+    """Recordings run in padded batches under masks; F0 is normalised over the recording, never over a window."""
 
     def __init__(self, vqvae: Path, *, threshold: float, device: Device) -> None:
         self._device = pick_device(device)
@@ -26,15 +29,24 @@ class FcpePitchEncoder:
         return self._f0.contour(waveform)
 
     def encode(self, waveforms: Sequence[Waveform]) -> list[TokenIds]:
-        return [self.encode_contour(self.contour(waveform)) for waveform in waveforms]
+        return self.encode_contours(self._f0.contours(waveforms))
 
-    @torch.inference_mode()
     def encode_contour(self, contour: F0Contour) -> TokenIds:
         """Codes of a contour whose length is a multiple of 16; shape ``(frames / 16,)``."""
-        if not len(contour.voiced):
-            return np.empty(0, dtype=np.int32)
-        codes_BT = self._vqvae.encode(torch.from_numpy(normalised(contour))[None].to(self._device))
-        return np.asarray(codes_BT[0].cpu().numpy(), dtype=np.int32)
+        return self.encode_contours([contour])[0]
+
+    @torch.inference_mode()
+    def encode_contours(self, contours: Sequence[F0Contour]) -> list[TokenIds]:
+        """The same of several."""
+        ids = [np.empty(0, dtype=np.int32)] * len(contours)
+        lengths = [len(contour.voiced) // FRAMES_PER_CODE for contour in contours]
+        for batch in length_buckets(lengths):
+            examples_F2 = [torch.from_numpy(normalised(contours[i])).T for i in batch]
+            contour_B2F = pad_sequence(examples_F2, batch_first=True).transpose(1, 2).to(self._device)
+            codes_B = torch.tensor([lengths[i] for i in batch], device=self._device)
+            for i, codes_T in zip(batch, self._vqvae.encode(contour_B2F, codes_B).cpu().numpy(), strict=True):
+                ids[i] = codes_T[: lengths[i]].astype(np.int32)
+        return ids
 
     @torch.inference_mode()
     def decode(self, ids: TokenIds, *, mean_log_f0: float) -> F0Contour:

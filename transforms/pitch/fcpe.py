@@ -74,7 +74,12 @@ class FcpePitchConfig(BackendConfig):
 
 
 def fcpe_digest() -> str:
-    """SHA-256 of the weights that ``torchfcpe`` carries; the package is not imported.
+    """SHA-256 of the weights that ``torchfcpe`` carries."""
+    return cached_digest(fcpe_path())
+
+
+def fcpe_path() -> Path:
+    """The file of weights that ``torchfcpe`` carries; the package is not imported.
 
     Raises:
         UserError: The package is missing.
@@ -85,4 +90,4 @@ def fcpe_digest() -> str:
         raise UserError("pitch.kind: fcpe needs `pip install torchfcpe==0.0.4`") from None
     if not path.is_file():
         raise UserError(f"pitch.kind: FCPE's weights are missing: {path}; reinstall torchfcpe==0.0.4")
-    return cached_digest(path)
+    return path

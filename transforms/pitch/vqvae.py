@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from transforms.pitch.shape import STAGES, VqVaeShape
+from transforms.pitch.shape import FRAMES_PER_CODE, STAGES, VqVaeShape
 
 
 class Residual(nn.Module):
@@ -44,9 +44,22 @@ class PitchVqVae(nn.Module):
         self.codebook_KE: Tensor
         self.register_buffer("codebook_KE", torch.zeros(shape.codes, shape.embedding))
 
-    def encode(self, contour_B2F: Tensor) -> Tensor:
-        """Codes, int64, shape ``(B, T)``."""
-        return self.nearest(self.encoder(contour_B2F).transpose(1, 2))
+    def encode(self, contour_B2F: Tensor, codes_B: Tensor | None = None) -> Tensor:
+        """Codes, int64, shape ``(B, T)``.
+
+        Args:
+            codes_B: Codes of each contour of a padded batch; what lies behind them is masked before every convolution,
+                and the codes there mean nothing. All T if None.
+        """
+        if codes_B is None:
+            return self.nearest(self.encoder(contour_B2F).transpose(1, 2))
+        codes = contour_B2F.shape[2] // FRAMES_PER_CODE
+        inside_B1T = (torch.arange(codes, device=contour_B2F.device) < codes_B[:, None])[:, None]
+        x_BWF = contour_B2F * inside_B1T.repeat_interleave(FRAMES_PER_CODE, 2)
+        for module in self.encoder:
+            x_BWF = module(x_BWF)
+            x_BWF = x_BWF * inside_B1T.repeat_interleave(x_BWF.shape[2] // codes, 2)
+        return self.nearest(x_BWF.transpose(1, 2))
 
     def nearest(self, latent_BTE: Tensor) -> Tensor:
         half_norm_K = (self.codebook_KE**2).sum(1) / 2

@@ -6,13 +6,16 @@ MAX_PADDED_FRAMES = 12_000
 MAX_WASTE = 1.25  # longest over shortest
 
 
-def length_buckets(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of all positive lengths, longest first, in groups of at most ``MAX_PADDED_FRAMES`` padded frames."""
+def length_buckets(lengths: Sequence[int], *, max_frames: int = MAX_PADDED_FRAMES) -> Iterator[list[int]]:
+    """Indices of all positive lengths, longest first, in groups of at most ``max_frames`` padded frames.
+
+    A length above ``max_frames`` is a group of its own.
+    """
     order = sorted((index for index, length in enumerate(lengths) if length), key=lambda index: -lengths[index])
     bucket: list[int] = []
     for index in order:
         longest = lengths[bucket[0]] if bucket else lengths[index]
-        if bucket and (longest * (len(bucket) + 1) > MAX_PADDED_FRAMES or longest > MAX_WASTE * lengths[index]):
+        if bucket and (longest * (len(bucket) + 1) > max_frames or longest > MAX_WASTE * lengths[index]):
             yield bucket
             bucket = []
         bucket.append(index)

@@ -1,9 +1,7 @@
-"""Phonetic units from a layer of a HuBERT (Hsu et al. 2021, arXiv 2106.07447), nearest centroid."""
+"""Phonetic units from a layer of a HuBERT (Hsu et al. 2021, 2106.07447), by k-means or a linear quantizer."""
 
-import json
-import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -13,29 +11,43 @@ from transforms.backend import BackendConfig, digest_json
 from transforms.devices import Device
 from transforms.digests import cached_digest
 from transforms.encoder import SpeechEncoder
-from transforms.kmeans import codebook_size
+from transforms.units.codebook_files import read_codebook
+from transforms.units.hubert_source import HubertSource, find_source
+from transforms.units.linear_files import SUFFIXES, Activation, read_linear
+from transforms.units.precision import Precision
 from transforms.units.protocol import FeatureExtractor
-
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 class HubertUnitsConfig(BackendConfig):
     """Units of HuBERT, for instance ``slprl/mhubert-base-25hz`` at layer 11.
 
     Args:
-        model: A ``transformers`` HuBERT folder, or a hub id that is in the local cache.
+        model: A ``transformers`` HuBERT folder, a hub id that is in the local cache, or ``torchaudio:HUBERT_BASE``
+            (``_LARGE``, ``_XLARGE``).
+        weights: For a ``torchaudio:`` model, the folder that holds its file.
         layer: Number of transformer layers that are run; 1 is the first.
-        codebook: npz file with an array ``centroids`` of shape (codes, hidden size).
+        codebook: k-means as ``.npz``, ``.npy`` or scikit-learn's ``.bin``, of which no code is run; or the linear
+            layers of an MLP quantizer as ``.safetensors`` or a torch state dict.
+        activation: Between the layers of an MLP quantizer.
+        blank: Output of a linear quantizer that is CTC's blank. A blank takes its left neighbour, within its recording;
+            one before the first code stays.
         allow_download: Fetch a hub id that is not in the cache.
         device: Where the model runs; ``auto`` takes a GPU if there is one.
+        precision: ``auto`` is fp32 on a CPU and fp16 on a GPU. Like the device it is no part of the fingerprint.
+        compile: Compile the model for the device; worth its minutes on a long run on a GPU.
     """
 
     kind: Literal["hubert"] = "hubert"
     model: str
+    weights: str | None = None
     layer: int = Field(ge=1)
     codebook: str
+    activation: Activation | None = None
+    blank: int | None = Field(default=None, ge=0)
     allow_download: bool = False
     device: Device = "auto"
+    precision: Precision = "auto"
+    compile: bool = False
 
     @property
     def stream_kind(self) -> StreamKind:
@@ -44,15 +56,11 @@ class HubertUnitsConfig(BackendConfig):
     @property
     def hop_samples(self) -> int:
         """Product of the convolutions' strides: 320 for the base model, 640 for a 25 Hz one."""
-        path = self.model_folder / "config.json"
-        try:
-            return math.prod(json.loads(path.read_text(encoding="utf-8"))["conv_stride"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise UserError(f"units.model: {path} is no HuBERT config ({error!r})") from error
+        return self.source.shape.hop_samples
 
     @property
     def codebook_size(self) -> int:
-        return codebook_size(self.codebook_path)
+        return read_linear(self.codebook_path).size if self._is_linear else read_codebook(self.codebook_path).size
 
     @property
     def codebook_path(self) -> Path:
@@ -62,52 +70,43 @@ class HubertUnitsConfig(BackendConfig):
         return path
 
     @property
-    def model_folder(self) -> Path:
-        """The folder named, or the hub's snapshot in the local cache.
+    def _is_linear(self) -> bool:
+        linear = Path(self.codebook).suffix in SUFFIXES
+        if not linear and (self.blank is not None or self.activation is not None):
+            name = "units.blank" if self.blank is not None else "units.activation"
+            raise UserError(f"{name}: {self.codebook} is a k-means; only a linear quantizer takes it")
+        return linear
+
+    @property
+    def source(self) -> HubertSource:
+        """Where the weights are.
 
         Raises:
-            UserError: Neither is there, or the download failed.
+            UserError: Nowhere, or they are no HuBERT's.
         """
-        folder = Path(self.model)
-        if folder.is_dir():
-            if not (folder / "config.json").is_file():
-                raise UserError(f"units.model: no config.json in {folder}; name a folder written by transformers")
-            return folder
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-        try:
-            return Path(
-                snapshot_download(
-                    self.model,
-                    local_files_only=not self.allow_download,
-                    allow_patterns=["config.json", "preprocessor_config.json", *_WEIGHTS],
-                )
-            )
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-            hint = "" if self.allow_download else "; set units.allow_download to fetch it"
-            raise UserError(f"units.model: {self.model!r} is neither a folder nor in the hub's cache{hint}") from error
+        return find_source(self.model, weights=self.weights, allow_download=self.allow_download)
 
     @property
     def features_fingerprint(self) -> str:
-        folder = self.model_folder
-        weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
-        if weights is None:
-            raise UserError(f"units.model: no {' or '.join(_WEIGHTS)} in {folder}")
-        files = [weights, *(folder / name for name in ("config.json", "preprocessor_config.json"))]
-        digests = [cached_digest(path) for path in files if path.is_file()]
+        digests = [cached_digest(path) for path in self.source.files]
         return digest_json({"kind": self.kind, "layer": self.layer, "files": digests})
 
     @property
     def fingerprint(self) -> str:
-        return digest_json([self.features_fingerprint, cached_digest(self.codebook_path)])
+        parts: list[Any] = [self.features_fingerprint, cached_digest(self.codebook_path)]
+        if self._is_linear:
+            parts += [self.activation or "relu", self.blank]
+        return digest_json(parts)
 
     def load_features(self) -> FeatureExtractor:
         from transforms.units.hubert_model import HubertFeatures
 
-        return HubertFeatures(self.model_folder, layer=self.layer, hop_samples=self.hop_samples, device=self.device)
+        return HubertFeatures(
+            self.source, layer=self.layer, device=self.device, precision=self.precision, compiled=self.compile
+        )
 
     def load(self) -> SpeechEncoder:
         from transforms.units.quantizer import UnitsEncoder
 
-        return UnitsEncoder(self.load_features(), self.codebook_path)
+        activation = (self.activation or "relu") if self._is_linear else "relu"
+        return UnitsEncoder(self.load_features(), self.codebook_path, activation=activation, blank=self.blank)

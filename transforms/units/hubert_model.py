@@ -1,102 +1,167 @@
 """Runs the first layers of a HuBERT over batches of recordings of any length."""
 
-import json
+import pickle
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import HubertModel
 
 from schemas.errors import UserError
 from schemas.records import Waveform
 from transforms.devices import Device, pick_device
 from transforms.kmeans import Features
-from transforms.units.batching import length_buckets
+from transforms.units.batching import MAX_PADDED_FRAMES, length_buckets
+from transforms.units.hubert_net import HubertNet, read_state
+from transforms.units.hubert_source import HubertSource
+from transforms.units.precision import Precision, pick_dtype
 from transforms.windows import Window, windows
 
 WINDOW_SAMPLES = 960_000  # 60 s: bounds the memory of a long recording
 OVERLAP_SAMPLES = 64_000
+_BLOCK_SAMPLES = 10_240  # the convolutions' blocks: what they pass on stays in a CPU's cache
+_GPU_BLOCK_SAMPLES = 20_480
+_CPU_BLOCKS, _GPU_BLOCKS = 4, 512  # run side by side
+_GPU_FRAMES = 60_000  # of a padded batch
 
 
 class HubertFeatures:
     """Hidden states after ``layer`` blocks, as ``transformers`` gives them in ``hidden_states[layer]``.
 
-    The convolutions run recording by recording, since the base model's first one normalises over the whole input;
-    the transformer runs in padded batches under a mask.
+    The convolutions run over blocks of equal length, whose norms come from their recordings; the transformer runs in
+    padded batches under a mask. A recording above 60 s is cut into overlapping windows for the transformer alone.
     """
 
-    def __init__(self, folder: Path, *, layer: int, hop_samples: int, device: Device) -> None:
+    def __init__(
+        self,
+        source: HubertSource,
+        *,
+        layer: int,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        compiled: bool = False,
+        mix: Tensor | None = None,
+    ) -> None:
+        path = source.files[0]
+        state = load_weights(path)
         try:
-            model = HubertModel.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(f"units.model: transformers cannot open {folder} as a HuBERT: {error}") from error
-        config = model.config
-        if layer > config.num_hidden_layers:
-            raise UserError(f"units.layer: {folder} has {config.num_hidden_layers} layers, not {layer}")
-        if layer < config.num_hidden_layers:
-            model.encoder.layers = model.encoder.layers[:layer]
-            if config.do_stable_layer_norm:  # its norm follows the last layer; in the other kind it precedes the first
-                model.encoder.layer_norm = nn.Identity()
+            net = HubertNet(source.shape, read_state(state), layers=layer, mix=mix)
+        except ValueError as error:
+            raise UserError(f"units.layer: {path} {error}") from error
+        except (KeyError, RuntimeError) as error:
+            raise UserError(f"model: {path} does not hold the tensors of its config: {error}") from error
         self._device = pick_device(device)
-        self._model = model.eval().to(self._device)
-        self._hop = hop_samples
-        self._lookahead = _receptive_field(config.conv_kernel, config.conv_stride) - hop_samples
-        self._normalise = _normalises(folder, layer_norm=config.feat_extract_norm == "layer")
-        self.feature_dim: int = config.hidden_size
+        self._dtype = pick_dtype(precision, self._device)
+        self._net = net.to(self._device, self._dtype)
+        self._convolve, self._transform = net.convolve, net.transform
+        if compiled:
+            self._convolve = torch.compile(net.convolve, dynamic=True)
+            self._transform = torch.compile(net.transform, dynamic=True)
+        self._shape = source.shape
+        self._hop = source.shape.hop_samples
+        self._on_cpu = on_cpu = self._device.type == "cpu"
+        self._blocks, self._max_frames = (_CPU_BLOCKS, MAX_PADDED_FRAMES) if on_cpu else (_GPU_BLOCKS, _GPU_FRAMES)
+        self.feature_dim: int = net.dim
 
-    @torch.inference_mode()
     def features(self, waveforms: Sequence[Waveform]) -> list[Features]:
         """float32, shape ``(ceil(num_samples / hop), hidden size)`` each; the tail is padded with silence."""
-        pieces: list[tuple[int, Window]] = []
-        convolved_TD: list[Tensor] = []
-        for owner, waveform in enumerate(waveforms):
-            frames = -(-len(waveform) // self._hop)
-            samples = self._padded(waveform, frames)
-            for window in windows(frames, size=WINDOW_SAMPLES // self._hop, overlap=OVERLAP_SAMPLES // self._hop):
-                cut = samples[window.start * self._hop : window.end * self._hop + self._lookahead]
-                pieces.append((owner, window))
-                convolved_TD.append(self._model.feature_extractor(cut[None])[0].T)
+        return [states_TD.cpu().numpy() for states_TD in self.hidden(waveforms)]
+
+    @torch.inference_mode()
+    def hidden(self, waveforms: Sequence[Waveform]) -> list[Tensor]:
+        """The same as float32 tensors on the model's device."""
+        convolved_TC = self._convolved([self._padded(waveform) for waveform in waveforms])
+        pieces: list[tuple[int, Window]] = [
+            (owner, window)
+            for owner, features_TC in enumerate(convolved_TC)
+            for window in windows(
+                len(features_TC), size=WINDOW_SAMPLES // self._hop, overlap=OVERLAP_SAMPLES // self._hop
+            )
+        ]
+        lengths = [window.end - window.start for _, window in pieces]
+        states: list[Tensor] = [torch.empty(0)] * len(pieces)
+        for bucket in length_buckets(lengths, max_frames=self._max_frames):
+            cuts = [convolved_TC[pieces[i][0]][pieces[i][1].start : pieces[i][1].end] for i in bucket]
+            padded_BTC = pad_sequence(cuts, batch_first=True)
+            inside_BT = None
+            if len(cuts[-1]) < len(cuts[0]):  # longest first
+                at_T = torch.arange(padded_BTC.shape[1], device=self._device)
+                inside_BT = at_T < torch.tensor([len(cut) for cut in cuts], device=self._device)[:, None]
+            for i, states_TD in zip(bucket, self._transform(padded_BTC, inside_BT), strict=True):
+                window = pieces[i][1]
+                states[i] = states_TD[window.keep_start - window.start : window.keep_end - window.start].float()
         parts: list[list[Tensor]] = [[] for _ in waveforms]
-        states = self._transformed(convolved_TD)
-        for (owner, window), states_TD in zip(pieces, states, strict=True):
-            parts[owner].append(states_TD[window.keep_start - window.start : window.keep_end - window.start])
-        empty = torch.empty(0, self.feature_dim)
-        return [torch.cat(part).float().cpu().numpy() if part else empty.numpy() for part in parts]
+        for (owner, _), states_TD in zip(pieces, states, strict=True):
+            parts[owner].append(states_TD)
+        empty = torch.empty(0, self.feature_dim, device=self._device)
+        return [torch.cat(part) if part else empty for part in parts]
 
-    def _padded(self, waveform: Waveform, frames: int) -> Tensor:
+    def _padded(self, waveform: Waveform) -> Tensor:
+        """Whole frames, and as many samples of silence as the last one sees beyond its own."""
         samples = torch.from_numpy(waveform).to(self._device)
-        if self._normalise and len(waveform):
+        if not len(waveform):
+            return samples
+        if self._shape.normalise:
             samples = (samples - samples.mean()) / torch.sqrt(samples.var(correction=0) + 1e-7)
-        return nn.functional.pad(samples, (0, frames * self._hop + self._lookahead - len(waveform)))
+        tail = -len(waveform) % self._hop + self._shape.lookahead_samples
+        return nn.functional.pad(samples, (0, tail))
 
-    def _transformed(self, convolved_TD: list[Tensor]) -> list[Tensor]:
-        states: list[Tensor] = [torch.empty(0)] * len(convolved_TD)
-        lengths = [len(features) for features in convolved_TD]
-        for bucket in length_buckets(lengths):
-            padded_BTD = pad_sequence([convolved_TD[i] for i in bucket], batch_first=True)
-            at_T = torch.arange(padded_BTD.shape[1], device=self._device)
-            inside_BT = at_T < torch.tensor([lengths[i] for i in bucket], device=self._device)[:, None]
-            projected_BTD = self._model.feature_projection(padded_BTD)
-            hidden_BTD = self._model.encoder(projected_BTD, attention_mask=inside_BT).last_hidden_state
-            for i, states_TD in zip(bucket, hidden_BTD, strict=True):
-                states[i] = states_TD[: lengths[i]]
-        return states
+    def _convolved(self, padded_S: Sequence[Tensor]) -> list[Tensor]:
+        """The convolutions' output of every recording, ``(T, C)``.
+
+        A recording is cut into blocks of one length; the last one goes back over frames of the one before it, so that
+        nothing is padded. On a CPU the blocks of a recording are as even as they can be, which wastes nothing; a GPU
+        wants the blocks of all recordings to be of one length.
+        """
+        filters = [
+            None if self._shape.conv_layer_norm or not len(samples) else self._net.first_filters(samples)
+            for samples in padded_S
+        ]
+        most = max(1, (_BLOCK_SAMPLES if self._on_cpu else _GPU_BLOCK_SAMPLES) // self._hop)
+        blocks: list[tuple[int, int, int]] = []  # frames, owner, first frame
+        for owner, samples in enumerate(padded_S):
+            frames = (len(samples) - self._shape.lookahead_samples) // self._hop if len(samples) else 0
+            size = -(-frames // max(1, -(-frames // most))) if self._on_cpu else min(frames, most)
+            blocks += [(size, owner, min(start, frames - size)) for start in range(0, frames, max(size, 1))]
+        channels = self._net.project.in_features
+        whole = [
+            torch.empty(
+                (len(samples) - self._shape.lookahead_samples) // self._hop if len(samples) else 0,
+                channels,
+                dtype=self._dtype,
+                device=self._device,
+            )
+            for samples in padded_S
+        ]
+        for size, same in groupby(sorted(blocks), key=lambda block: block[0]):
+            equal = list(same)
+            for group in (equal[at : at + self._blocks] for at in range(0, len(equal), self._blocks)):
+                length = size * self._hop + self._shape.lookahead_samples
+                cuts = [padded_S[owner][start * self._hop :][:length] for _, owner, start in group]
+                chosen = [filters[owner] for _, owner, _ in group]
+                given = [pair for pair in chosen if pair is not None]
+                weights = [torch.stack([pair[part] for pair in given]) if given else None for part in (0, 1)]
+                out_BTC = self._convolve(torch.stack(cuts).to(self._dtype), *weights)
+                for (_, owner, start), out_TC in zip(group, out_BTC, strict=True):
+                    whole[owner][start : start + size] = out_TC
+        return whole
 
 
-def _receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
-    """Samples that one output frame sees."""
-    field, hop = 1, 1
-    for kernel, stride in zip(kernels, strides, strict=True):
-        field += (kernel - 1) * hop
-        hop *= stride
-    return field
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` file or a torch state dict, read without running code in it.
 
-
-def _normalises(folder: Path, *, layer_norm: bool) -> bool:
-    """Whether the model wants zero mean and unit variance; models with layer norm in the convolutions do."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
-        return layer_norm
-    return bool(json.loads(path.read_text(encoding="utf-8")).get("do_normalize", True))
+    Raises:
+        UserError: The file is neither.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            tensors: dict[str, Tensor] = load_file(path)
+        else:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        raise UserError(f"model: cannot open {path} as weights: {str(error).splitlines()[0]}") from error
+    return tensors

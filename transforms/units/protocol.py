@@ -1,10 +1,13 @@
 """What a units backend offers beside its codes: the features that a codebook is fitted on."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from schemas.records import Waveform
 from transforms.kmeans import Features
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class FeatureExtractor(Protocol):
@@ -15,6 +18,10 @@ class FeatureExtractor(Protocol):
 
     def features(self, waveforms: Sequence[Waveform]) -> list[Features]:
         """float32, shape ``(ceil(num_samples / hop_samples), feature_dim)`` each."""
+        ...
+
+    def hidden(self, waveforms: Sequence[Waveform]) -> "list[Tensor]":
+        """The same as tensors on the model's device."""
         ...
 
 

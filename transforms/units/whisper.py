@@ -13,6 +13,7 @@ from transforms.devices import Device
 from transforms.digests import cached_digest
 from transforms.encoder import SpeechEncoder
 from transforms.kmeans import codebook_size
+from transforms.units.precision import Precision
 from transforms.units.protocol import FeatureExtractor
 from transforms.units.whisper_weights import MODEL_SHA256, tiny_en_folder
 
@@ -28,6 +29,7 @@ class WhisperUnitsConfig(BackendConfig):
         layer: Number of encoder blocks that are run; 1 is the first.
         codebook: npz file, or ``bundled``.
         device: Where the model runs; ``auto`` takes a GPU if there is one.
+        precision: ``auto`` is fp32 on a CPU and fp16 on a GPU. Like the device it is no part of the fingerprint.
     """
 
     kind: Literal["whisper"] = "whisper"
@@ -35,6 +37,7 @@ class WhisperUnitsConfig(BackendConfig):
     layer: int = Field(default=2, ge=1)
     codebook: str = "bundled"
     device: Device = "auto"
+    precision: Precision = "auto"
 
     @property
     def stream_kind(self) -> StreamKind:
@@ -77,7 +80,7 @@ class WhisperUnitsConfig(BackendConfig):
     def load_features(self) -> FeatureExtractor:
         from transforms.units.whisper_model import WhisperFeatures
 
-        return WhisperFeatures(self.model_path, layer=self.layer, device=self.device)
+        return WhisperFeatures(self.model_path, layer=self.layer, device=self.device, precision=self.precision)
 
     def load(self) -> SpeechEncoder:
         from transforms.units.quantizer import UnitsEncoder

@@ -14,6 +14,7 @@ from transforms.kmeans import Features
 from transforms.units.batching import length_buckets
 from transforms.units.ctranslate2_format import read_variables
 from transforms.units.log_mel import log_mel, mel_filters
+from transforms.units.precision import Precision, pick_dtype
 from transforms.units.whisper_encoder import WhisperEncoder
 from transforms.windows import windows
 
@@ -26,19 +27,25 @@ OVERLAP_FRAMES = 200  # 4 s: each of two neighbouring windows has 2 s of context
 class WhisperFeatures:
     """Hidden states of one layer, averaged to 25 Hz."""
 
-    def __init__(self, path: Path, *, layer: int, device: Device) -> None:
+    def __init__(self, path: Path, *, layer: int, device: Device, precision: Precision = "auto") -> None:
         variables = read_variables(path, prefix="encoder/")
         try:
             encoder = WhisperEncoder(variables, layers=layer)
         except (KeyError, ValueError) as error:
             raise UserError(f"units.layer: cannot take layer {layer} of {path} ({error})") from error
         self._device = pick_device(device)
-        self._encoder = encoder.to(self._device)
+        self._dtype = pick_dtype(precision, self._device)
+        self._encoder = encoder.to(self._device, self._dtype)
         self._filters = mel_filters(encoder.conv1.in_channels).to(self._device)
         self._max_frames, self.feature_dim = encoder.positions_TD.shape
 
     def features(self, waveforms: Sequence[Waveform]) -> list[Features]:
         """float32, shape ``(ceil(num_samples / 640), dim)`` each."""
+        return [states_TD.cpu().numpy() for states_TD in self.hidden(waveforms)]
+
+    @torch.inference_mode()
+    def hidden(self, waveforms: Sequence[Waveform]) -> list[Tensor]:
+        """The same as tensors on the model's device."""
         mels_MF = [self._log_mel(waveform) for waveform in waveforms]
         pieces = [
             (owner, window)
@@ -54,7 +61,7 @@ class WhisperFeatures:
             ]
             mel_BMF = pad_sequence([cut.T for cut in cuts], batch_first=True).transpose(1, 2)
             frames_B = torch.tensor([lengths[i] for i in bucket], device=self._device)
-            for i, states_TD in zip(bucket, self._encoder(mel_BMF, frames_B), strict=True):
+            for i, states_TD in zip(bucket, self._encoder(mel_BMF.to(self._dtype), frames_B), strict=True):
                 window = pieces[i][1]
                 hidden_TD[i] = states_TD[window.keep_start - window.start : window.keep_end - window.start]
         return [
@@ -69,9 +76,7 @@ class WhisperFeatures:
         padding = -len(waveform) % HOP_SAMPLES
         return log_mel(torch.nn.functional.pad(samples, (0, padding)), self._filters)
 
-    def _pool(self, parts_TD: list[Tensor]) -> Features:
+    def _pool(self, parts_TD: list[Tensor]) -> Tensor:
         if not parts_TD:
-            return torch.empty(0, self.feature_dim).numpy()
-        states_TD = torch.cat(parts_TD)
-        pooled: Features = states_TD.view(-1, POOL, self.feature_dim).mean(1).float().cpu().numpy()
-        return pooled
+            return torch.empty(0, self.feature_dim, device=self._device)
+        return torch.cat(parts_TD).float().view(-1, POOL, self.feature_dim).mean(1)

@@ -177,6 +177,29 @@ def test_a_base_model_is_extended_and_its_text_rows_stay(base, toy_run, tmp_path
     assert theta == 50_000.0
 
 
+@pytest.mark.parametrize("new_rows", ["mean", "random"])
+def test_text_perplexity_right_after_extension_is_that_of_the_original(base, new_rows):
+    """Over the text rows, to which inference of text is held."""
+    text = HfTokenizer(base)
+    layout = VocabularyLayout(text.vocab_size, 48, 4, 3, text.fingerprint)
+    config = BaseModelConfig(kind="base", path=str(base), new_rows=new_rows)
+    model, record = build_model(config, layout=layout, context=64, bos=text.bos_id, eos=text.eos_id, seed=1)
+    old = AutoModelForCausalLM.from_pretrained(base)
+    ids = torch.tensor([[text.bos_id, *text.encode("red green stops left blue goes now right")]])
+    with torch.no_grad():
+        before, after = old(ids).logits[0, :-1], model(ids).logits[0, :-1]
+    assert torch.equal(after[:, : text.vocab_size], before)
+    targets = ids[0, 1:]
+    perplexity = torch.nn.functional.cross_entropy(before, targets).exp()
+    masked = after.clone()
+    masked[:, layout.text_size :] = -torch.inf
+    assert torch.nn.functional.cross_entropy(masked, targets).exp() == pytest.approx(perplexity.item(), rel=1e-6)
+    new = model.get_input_embeddings().weight[text.vocab_size :]
+    if new_rows == "random":
+        assert record.rule == f"normal x {model.config.initializer_range}"
+        assert new.std().item() == pytest.approx(model.config.initializer_range, rel=0.05)
+
+
 def test_a_folder_without_a_model_is_said(tmp_path):
     layout = VocabularyLayout(10, 5, 0, 0, "x")
     with pytest.raises(UserError, match=r"model\.path"):

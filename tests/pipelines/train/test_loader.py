@@ -1,19 +1,31 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import get_args
 
+import fsspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.files import join, make_folder, write_text
+from pipelines.store import MANIFEST, key_of, sequence_sample, write_shard
 from pipelines.train.config import DataConfig
 from pipelines.train.corpus import open_corpus, read_shard
-from pipelines.train.documents import DocumentStream, ShardCache, split_pieces
+from pipelines.train.distributed import World
+from pipelines.train.documents import DocumentStream, Splitter
 from pipelines.train.loader import IGNORED, Batch, Loader
+from pipelines.train.prefetch import Prefetched
+from pipelines.train.tables import TableCache, TableReader
+from pipelines.train.tar import read_members
 from schemas.errors import UserError
+from schemas.manifest import TRAINING_SHARDS, Manifest
 from schemas.vocabulary import VocabularyLayout
-from transforms.interleave import encode_utterance
+from transforms.interleave import InterleaveConfig, encode_utterance
+from transforms.interleave_policies import Policy
 
 MIXTURE = {"text": 0.5, "speech": 1.0, "interleaved": 2.0, "pairs": 1.0}
 DATA = DataConfig.model_validate(
@@ -32,16 +44,16 @@ def corpus(toy_run):
     return open_corpus(str(toy_run), kinds=None, marker_style="plait")
 
 
-def make_loader(corpus, data=DATA, *, seed=3, exclude=frozenset(), read=read_shard):
+def make_loader(corpus, data=DATA, *, seed=3, exclude=frozenset(), **changes):
     return Loader(
         shards=corpus.shards,
-        read=read,
         layout=corpus.layout,
         tokenizer=corpus.tokenizer,
         config=data,
         seed=seed,
         corpus_fingerprint=corpus.fingerprint,
         exclude_ids=exclude,
+        **changes,
     )
 
 
@@ -57,7 +69,7 @@ def documents(batch: Batch):
 
 
 def test_restored_at_any_step_it_gives_the_same_batches(corpus):
-    steps = 25
+    steps = 50
     loader = make_loader(corpus)
     states, batches = [], []
     for _ in range(steps):
@@ -68,7 +80,7 @@ def test_restored_at_any_step_it_gives_the_same_batches(corpus):
         resumed = make_loader(corpus)
         resumed.load_state_dict(json.loads(state))
         assert json.dumps(resumed.state_dict()) == state
-        for expected in batches[start : start + 4]:
+        for expected in batches[start : start + 3]:
             assert same(next(resumed), expected)
     assert max(map(len, states)) < 4000
 
@@ -110,13 +122,17 @@ def test_rows_hold_whole_documents_with_their_own_positions_and_targets(corpus):
     assert np.mean(filled) > 0.9
 
 
+def table_reader(corpus, exclude=frozenset()):
+    return TableReader(corpus.layout, corpus.tokenizer, ("units", "pitch", "style"), exclude)
+
+
 def stream_of(corpus, name, *, window_shards, exclude=frozenset(), seed=3):
     return DocumentStream(
         name,
-        shards=corpus.shards,
-        cache=ShardCache(read_shard, exclude=exclude, capacity=window_shards),
-        encode=lambda record, epoch: np.array([int(record.utterance_id[4:]), epoch], dtype=np.int32),
-        split=lambda tokens: [tokens],
+        shards=lambda epoch: corpus.shards,
+        cache=TableCache(table_reader(corpus, exclude), capacity=window_shards),
+        encode=lambda table, row, epoch: [np.array([int(table.ids[row][4:]), epoch], dtype=np.int32)],
+        split=lambda chunks: chunks,
         seed=seed,
         window_shards=window_shards,
     )
@@ -137,15 +153,16 @@ def test_an_epoch_has_each_utterance_once_in_an_order_of_its_own(corpus, window_
 
 def test_no_more_shards_are_held_than_windows_need(corpus):
     reads = Counter()
+    read = table_reader(corpus)
 
     def counting(url):
         reads[url] += 1
-        return read_shard(url)
+        return read(url)
 
-    cache = ShardCache(counting, exclude=frozenset(), capacity=2)
+    cache = TableCache(counting, capacity=2)
     for url in [*corpus.shards, *corpus.shards]:
-        cache.rows(url)
-        assert len(cache._shards) <= 2
+        cache.table(url)
+        assert len(cache._tables) <= 2
     assert set(reads.values()) == {2}
 
 
@@ -185,7 +202,7 @@ def test_interleaved_documents_are_the_draw_of_their_epoch(corpus):
 def test_pieces_join_to_the_whole_and_each_says_its_modality(body, context, eos, speech_first):
     layout = VocabularyLayout(20, 49, 0, 0, "text")
     tokens = np.array([layout.speech_marker if speech_first else layout.text_marker, *body], dtype=np.int32)
-    pieces = split_pieces(tokens, layout=layout, context=context, bos=1, eos=eos)
+    pieces = Splitter(layout=layout, context=context, bos=1, eos=eos)([tokens[:2], tokens[2:]])
     markers = (layout.text_marker, layout.speech_marker)
     joined: list[int] = []
     for index, piece in enumerate(pieces):
@@ -200,3 +217,110 @@ def test_pieces_join_to_the_whole_and_each_says_its_modality(body, context, eos,
             inner = inner[1:]
         joined += inner
     assert joined == tokens.tolist()
+
+
+def test_the_number_of_workers_changes_no_batch_and_no_state(corpus):
+    alone = make_loader(corpus)
+    for _ in range(7):
+        next(alone)
+    state = json.dumps(alone.state_dict())
+    helped = make_loader(corpus, DATA.model_copy(update={"workers": 2}))
+    try:
+        helped.load_state_dict(json.loads(state))
+        for _ in range(25):
+            assert same(next(helped), next(alone))
+        assert helped.state_dict() == alone.state_dict()
+        assert helped.epochs["interleaved"] >= 1
+    finally:
+        helped.close()
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_ranks_rows_are_the_global_batch(corpus, size):
+    whole = next(make_loader(corpus))
+    ranks = [World(rank, size).own_rows(next(make_loader(corpus))) for rank in range(size)]
+    assert same(Batch(*(np.concatenate(arrays) for arrays in zip(*ranks, strict=True))), whole)
+
+
+def test_prefetched_batches_come_with_the_state_after_them(corpus):
+    plain, ahead = make_loader(corpus), Prefetched(make_loader(corpus))
+    try:
+        for _ in range(12):
+            assert ahead.state == plain.state_dict()
+            assert same(next(ahead), next(plain))
+    finally:
+        ahead.close()
+
+
+def test_what_breaks_in_the_thread_is_raised_where_batches_are_asked_for(corpus):
+    ahead = Prefetched(make_loader(corpus, only_ids=frozenset({"nobody"})))
+    with pytest.raises(UserError, match="no utterance"):
+        next(ahead)
+    ahead.close()
+
+
+def bake(corpus, interleave, epoch, target) -> str:
+    """An epoch's shards as ``plait run`` bakes them."""
+    folder = str(target)
+    make_folder(folder)
+    entries = []
+    for number, url in enumerate(corpus.shards):
+        sequences = [
+            encode_utterance(
+                record,
+                source="interleaved",
+                layout=corpus.layout,
+                tokenizer=corpus.tokenizer,
+                config=interleave,
+                run_seed=3,
+                epoch=epoch,
+            )
+            for record in read_shard(url)
+        ]
+        samples = [(sequence.utterance_id, sequence_sample(sequence)) for sequence in sequences]
+        entries.append(write_shard(folder, number, samples, counts={}))
+    details = {"layout": corpus.layout.to_json()}
+    manifest = Manifest(TRAINING_SHARDS, "plan", 40, 0, 0, "", (), tuple(entries), details=details)
+    write_text(join(folder, MANIFEST), manifest.to_json())
+    return folder
+
+
+@pytest.mark.parametrize("policy", get_args(Policy))
+def test_baked_epochs_give_the_batches_of_load_time(toy_run, corpus, policy, tmp_path):
+    bounds = {"text_words": (1, 3), "speech_words": (1, 2)} if policy in ("spirit", "correspond") else {}
+    options = {"poisson": {"span_words": 2.0}, "alternate": {"chunk_words": 2}}.get(policy, {})
+    interleave = InterleaveConfig.model_validate({"policy": policy, **bounds, **options})
+    folders = [bake(corpus, interleave, epoch, tmp_path / f"epoch-{epoch}") for epoch in range(3)]
+    drawn = DATA.model_copy(update={"interleave": interleave})
+    read = drawn.model_copy(update={"baked": tuple(folders)})
+    opened = open_corpus(str(toy_run), kinds=None, marker_style="plait", baked=read.baked)
+    left, right = make_loader(corpus, drawn), make_loader(opened, read, baked=opened.baked)
+    while left.epochs["interleaved"] < 2:
+        assert same(next(left), next(right))
+    with pytest.raises(UserError, match="vocabulary"):
+        open_corpus(str(toy_run), kinds=("units",), marker_style="plait", baked=read.baked)
+
+
+def test_a_remote_store_gives_the_batches_of_a_local_one(corpus):
+    remote = []
+    for url in corpus.shards:
+        with fsspec.open(f"memory://toy/{Path(url).name}", "wb") as file:
+            file.write(Path(url).read_bytes())
+        remote.append(f"memory://toy/{Path(url).name}")
+    local, far = make_loader(corpus), make_loader(replace(corpus, shards=tuple(remote)))
+    for _ in range(5):
+        assert same(next(local), next(far))
+
+
+def test_the_reader_reads_what_webdataset_reads_long_names_and_all(tmp_path):
+    samples = [
+        (f"{'long-' * n}key{n}", {"json": b"{}" * n, "flac": b"x" * 5000, "units.npy": b"u" * n}) for n in (1, 40)
+    ]
+    write_shard(str(tmp_path), 0, samples, counts={})
+    url = str(tmp_path / "shard-00000.tar")
+    wanted = [(key_of(key), {name: data for name, data in files.items() if name != "flac"}) for key, files in samples]
+    assert list(read_members(url, suffixes=("json", "units.npy"))) == wanted
+    whole = Path(url).read_bytes()
+    Path(url).write_bytes(whole[:1200])
+    with pytest.raises(UserError, match="cut off"):
+        list(read_members(url, suffixes=("json", "units.npy")))

@@ -1,14 +1,20 @@
 """Pitch codes on real speech and on tones of known F0."""
 
+import contextlib
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.errors import UserError
-from transforms.pitch.contour import f0_frame_error
+from transforms.pitch import fcpe_f0
+from transforms.pitch.contour import f0_frame_error, to_200_hz
 from transforms.pitch.fcpe import FcpePitchConfig
 
 CONFIG = FcpePitchConfig(device="cpu")
@@ -54,10 +60,45 @@ def test_a_code_every_1280_samples_begun(encoder, num_samples):
 
 
 def test_batch_mates_do_not_matter(encoder):
-    batch = [prompt("activated"), prompt("agent-incorrect"), np.zeros(0, np.float32)]
-    together = encoder.encode(batch)
-    for waveform, ids in zip(batch, together, strict=True):
-        assert np.array_equal(ids, encoder.encode([waveform])[0])
+    names = ("activated", "agent-incorrect", "added", "conf-nonextended")
+    batch = [*map(prompt, names), np.zeros(0, np.float32), np.zeros(700, np.float32)]
+    together, contours = encoder.encode(batch), encoder._f0.contours(batch)
+    for waveform, ids, contour in zip(batch, together, contours, strict=True):
+        alone = encoder.contour(waveform)
+        assert np.array_equal(contour.voiced, alone.voiced)
+        assert np.allclose(contour.f0_hz, alone.f0_hz, rtol=1e-4)
+        assert np.array_equal(ids, encoder.encode_contour(alone))
+
+
+def test_f0_is_what_the_package_gives():
+    with contextlib.redirect_stdout(io.StringIO()):
+        from torchfcpe import spawn_bundled_infer_model
+
+        package = spawn_bundled_infer_model(device="cpu")
+    waveform = prompt("conf-nonextended")
+    padded = np.pad(waveform, (0, -len(waveform) % 1280))
+    expected = package(torch.from_numpy(padded)[None, :, None], 16_000, "local_argmax", 0.05)[0, :, 0].numpy()
+    found = CONFIG.load().contour(waveform)
+    theirs = to_200_hz(expected)
+    assert np.array_equal(found.voiced, theirs.voiced)
+    assert np.allclose(found.f0_hz, theirs.f0_hz, rtol=1e-4)
+
+
+def test_windows_of_a_long_recording_give_what_the_whole_gives(encoder, monkeypatch):
+    waveform = np.concatenate([prompt(name) for name in ("conf-nonextended", "agent-incorrect")])
+    whole = encoder.contour(waveform)
+    monkeypatch.setattr(fcpe_f0, "_WINDOW_FRAMES", 300)
+    windowed = encoder.contour(waveform)
+    assert np.array_equal(windowed.voiced, whole.voiced)
+    assert np.allclose(windowed.f0_hz, whole.f0_hz, rtol=1e-4)
+    assert np.array_equal(encoder.encode_contour(windowed), encoder.encode_contour(whole))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(0, 80_000), max_size=4))
+def test_frames_follow_from_the_samples(encoder, lengths):
+    ids = encoder.encode([np.zeros(length, dtype=np.float32) for length in lengths])
+    assert [len(each) for each in ids] == [-(-length // CONFIG.hop_samples) for length in lengths]
 
 
 def test_codes_keep_the_contour_of_speech_that_was_not_fitted(encoder):

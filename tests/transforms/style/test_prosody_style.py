@@ -25,7 +25,7 @@ def tone(hz: float, seconds: float = 1.0):
     return (sum(np.sin(2 * np.pi * k * hz * at) / k for k in range(1, 12)) / 5).astype(np.float32)
 
 
-@given(st.integers(0, 50_000))
+@given(st.integers(0, 80_000))
 @settings(max_examples=15)
 def test_a_row_every_second_begun(num_samples):
     waveform = np.random.default_rng(num_samples).normal(0, 0.1, num_samples).astype(np.float32)

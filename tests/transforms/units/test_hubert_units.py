@@ -1,13 +1,19 @@
 """HuBERT units, on small models of the same architecture that the tests make."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import torchaudio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from transformers import HubertConfig, HubertModel
 
 from schemas.errors import UserError
+from transforms.kmeans import load_codebook
+from transforms.units import hubert_model, hubert_source
 from transforms.units.hubert import HubertUnitsConfig
 
 SIZES = {
@@ -70,7 +76,7 @@ def test_features_are_the_hidden_states_of_transformers(folder, layer):
     backend = config(folder, layer=layer)
     noise = np.random.default_rng(2).normal(0, 0.1, backend.hop_samples * 30 + 400).astype(np.float32)
     features = backend.load_features()
-    padded = features._padded(noise, -(-len(noise) // backend.hop_samples))
+    padded = features._padded(noise)
     model = HubertModel.from_pretrained(folder).eval()
     with torch.inference_mode():
         expected = model(padded[None], output_hidden_states=True).hidden_states[layer][0].numpy()
@@ -81,15 +87,128 @@ def test_features_are_the_hidden_states_of_transformers(folder, layer):
 
 def test_padding_leaves_the_samples_in_place(folder):
     features = config(folder).load_features()
-    features._normalise = False
+    features._shape = replace(features._shape, normalise=False)
     noise = np.random.default_rng(3).normal(0, 0.1, 5000).astype(np.float32)
-    padded = features._padded(noise, -(-5000 // features._hop)).numpy()
+    padded = features._padded(noise).numpy()
     assert np.array_equal(padded[:5000], noise)
     assert not padded[5000:].any()
 
 
-def test_layers_above_are_dropped(folder):
-    assert len(config(folder, layer=1).load_features()._model.encoder.layers) == 1
+def test_layers_above_are_never_built(folder):
+    assert len(config(folder, layer=1).load_features()._net.layers) == 1
+
+
+@pytest.mark.parametrize("size", [400, 3000])
+def test_blocks_of_the_convolutions_do_not_matter(folder, noises, size, monkeypatch):
+    whole = config(folder).load_features()._convolved
+    extractor = config(folder).load_features()
+    padded = [extractor._padded(noise) for noise in noises]
+    expected = whole(padded)
+    monkeypatch.setattr(hubert_model, "_BLOCK_SAMPLES", size)
+    for found, states in zip(extractor._convolved(padded), expected, strict=True):
+        assert torch.allclose(found, states, atol=1e-5)
+
+
+def test_a_long_recording_in_windows_gives_nearly_the_same_units(folder, monkeypatch):
+    noise = np.random.default_rng(5).normal(0, 0.1, 16_000 * 20).astype(np.float32)
+    encoder = config(folder).load()
+    (whole,) = encoder.encode([noise])
+    monkeypatch.setattr(hubert_model, "WINDOW_SAMPLES", 96_000)
+    (windowed,) = encoder.encode([noise])
+    assert len(windowed) == len(whole)
+    assert (windowed == whole).mean() >= 0.99
+
+
+def test_units_are_the_nearest_centroids_of_the_features(folder, noises):
+    backend = config(folder)
+    codebook = load_codebook(backend.codebook_path)
+    for ids, features in zip(backend.load().encode(noises), backend.load_features().features(noises), strict=True):
+        assert ids.dtype == np.int32
+        assert np.array_equal(ids, codebook.assign(features))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_narrow_formats_stay_near_and_count_their_frames(folder, noises, precision):
+    exact = config(folder).load_features().features(noises)
+    near = config(folder, precision=precision).load_features().features(noises)
+    assert config(folder, precision=precision).fingerprint == config(folder).fingerprint
+    for found, states in zip(near, exact, strict=True):
+        assert found.dtype == np.float32
+        assert found.shape == states.shape
+        assert not len(states) or np.abs(found - states).mean() <= 0.1 * np.abs(states).mean()
+
+
+@given(st.lists(st.integers(0, 80_000), max_size=8))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_frames_follow_from_the_samples(folder, lengths):
+    backend = config(folder)
+    ids = backend.load().encode([np.zeros(length, np.float32) for length in lengths])
+    assert [len(each) for each in ids] == [-(-length // backend.hop_samples) for length in lengths]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_torchaudio_bundles_are_read(tmp_path, large, monkeypatch):
+    torch.manual_seed(1)
+    strides = [5, 2, 2, 2, 2, 2, 2]
+    model = torchaudio.models.wav2vec2_model(
+        extractor_mode="layer_norm" if large else "group_norm",
+        extractor_conv_layer_config=[(16, k, s) for k, s in zip([10, 3, 3, 3, 3, 2, 2], strides, strict=True)],
+        extractor_conv_bias=False,
+        encoder_embed_dim=32,
+        encoder_projection_dropout=0.0,
+        encoder_pos_conv_kernel=16,
+        encoder_pos_conv_groups=4,
+        encoder_num_layers=3,
+        encoder_num_heads=16 if large else 4,
+        encoder_attention_dropout=0.0,
+        encoder_ff_interm_features=48,
+        encoder_ff_interm_dropout=0.0,
+        encoder_dropout=0.0,
+        encoder_layer_norm_first=large,
+        encoder_layer_drop=0.0,
+        aux_num_out=None,
+    ).eval()
+    name = "HUBERT_LARGE" if large else "HUBERT_BASE"
+    file, shape = hubert_source._BUNDLES[name]
+    torch.save(model.state_dict(), tmp_path / file)
+    shape = replace(shape, heads=16 if large else 4)  # the test's model is narrower than 12 heads allow
+    monkeypatch.setitem(hubert_source._BUNDLES, name, (file, shape))
+    np.save(tmp_path / "km.npy", np.random.default_rng(0).normal(size=(20, 32)).astype(np.float32))
+    backend = HubertUnitsConfig(
+        model=f"torchaudio:{name}", weights=str(tmp_path), layer=2, codebook=str(tmp_path / "km.npy"), device="cpu"
+    )
+    features = backend.load_features()
+    noise = np.random.default_rng(2).normal(0, 0.1, 12_000).astype(np.float32)
+    with torch.inference_mode():
+        expected = model.extract_features(features._padded(noise)[None], num_layers=2)[0][1][0].numpy()
+    assert np.abs(features.features([noise])[0] - expected).max() < 1e-4
+    assert backend.codebook_size == 20
+    assert len(backend.load().encode([noise])[0]) == -(-12_000 // 320)
+
+
+def test_bundles_that_are_not_there_are_the_users_mistake(tmp_path):
+    def source(**changes):
+        return HubertUnitsConfig(**{"layer": 1, "codebook": "none.npy", **changes}).source
+
+    with pytest.raises(UserError, match="no bundle named"):
+        source(model="torchaudio:HUBERT_TINY")
+    with pytest.raises(UserError, match="hubert_fairseq_base_ls960"):
+        source(model="torchaudio:HUBERT_BASE")
+    with pytest.raises(UserError, match="no hubert_fairseq"):
+        source(model="torchaudio:HUBERT_BASE", weights=str(tmp_path))
+
+
+def test_another_architecture_is_refused_by_name(folder, tmp_path):
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**settings, "model_type": "wavlm"}))
+    with pytest.raises(UserError, match="wavlm"):
+        _ = config(tmp_path).hop_samples
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    (tmp_path / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(UserError, match="cannot open"):
+        config(tmp_path).load()
 
 
 def test_preprocessor_config_decides_the_normalisation(folder, tmp_path):

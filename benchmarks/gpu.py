@@ -1,0 +1,173 @@
+"""What tokens cost on a GPU: hours of audio in an hour of the machine, decoding included.
+
+    python -m benchmarks.gpu [--hours 1] [--compile]
+
+HuBERT base at layers 6 and 11, a 25 Hz model of the same width at layer 11 (all three with random weights), Whisper
+units, F0 with pitch codes, and all streams one after the other on each batch. Files are decoded by a pool of threads
+while the GPU works, as ``plait run`` does. The bundled recordings are read again and again from the disk.
+
+- ``mfu``: FLOPs of the model's matrix products and convolutions, without padding, over time and the GPU's peak.
+- ``gpu_waits``: one less the share of the time in which kernels ran; theirs a second of audio comes from a profiled
+  pass over two batches of the same speech.
+
+Without a GPU it says so and measures nothing: figures of a CPU are ``benchmarks.throughput``'s.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.batching import JOB, bundled_speech
+from benchmarks.record import save
+from benchmarks.speech_models import fitted, random_hubert
+from pipelines.config import load_run
+from pipelines.ingest import read_rows
+from schemas.records import SAMPLE_RATE_HZ, SourceRow, Waveform
+from transforms.audio import decode
+from transforms.encoder import SpeechEncoder
+from transforms.pitch.fcpe import FcpePitchConfig
+from transforms.style.prosody import ProsodyStyleConfig
+from transforms.units.hubert_source import find_source
+from transforms.units.whisper import WhisperUnitsConfig
+
+BATCH_S = 600.0
+DECODERS = 16
+#: Dense peak without sparsity, FLOP/s in half precision, by a part of the device's name (vendor's data sheets).
+PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """``flops_per_s``: of the model, a second of audio."""
+
+    name: str
+    encoders: tuple[SpeechEncoder, ...]
+    flops_per_s: float
+
+
+def hubert_flops(model: Path, layers: int) -> float:
+    """FLOPs a second of audio, of the convolutions and of ``layers`` blocks, attention over 10 s."""
+    shape = find_source(str(model), weights=None, allow_download=False).shape
+    rate, channels, total = float(SAMPLE_RATE_HZ), 1, 0.0
+    for kernel, stride in zip(shape.kernels, shape.strides, strict=True):
+        rate /= stride
+        total += 2 * rate * kernel * channels * 512
+        channels = 512
+    dim, hidden, attended = 768, 3072, 10 * rate
+    positions = 2 * rate * dim * (dim // 16) * 128
+    block = 2 * rate * (4 * dim * dim + 2 * dim * hidden + 2 * attended * dim)
+    return total + positions + 2 * rate * 512 * dim + layers * block
+
+
+FCPE_FLOPS = 2 * 100 * (3 * 512 * (2 * 128 + 512) + 6 * (512 * 2048 + 31 * 1024 + 1024 * 512) + 512 * 360)
+
+
+def batches(rows: Sequence[SourceRow], audio_s: float) -> Iterator[list[Waveform]]:
+    """Decoded ahead by threads until there is enough of it."""
+    done, waiting, held = 0.0, [], 0.0
+    with ThreadPoolExecutor(DECODERS) as pool:
+        ahead = [pool.submit(decode, row) for row in islice(cycle(rows), 4 * DECODERS)]
+        for row in cycle(rows):
+            waveform, _ = ahead.pop(0).result()
+            ahead.append(pool.submit(decode, row))
+            waiting.append(waveform)
+            held += len(waveform) / SAMPLE_RATE_HZ
+            if held >= BATCH_S:
+                yield waiting
+                done, waiting, held = done + held, [], 0.0
+                if done >= audio_s:
+                    break
+        for each in ahead:
+            each.cancel()
+
+
+def measure(case: Case, rows: Sequence[SourceRow], audio_s: float, peak: float | None) -> dict[str, object]:
+    for waveforms in islice(batches(rows, 3 * BATCH_S), 2):  # warm: kernels chosen, memory taken
+        for encoder in case.encoders:
+            encoder.encode(waveforms)
+    torch.cuda.synchronize()
+    kernels_s = kernel_time(case, rows)
+    seconds, tokens = 0.0, 0
+    started = time.perf_counter()
+    for waveforms in batches(rows, audio_s):
+        for encoder in case.encoders:
+            tokens += sum(map(len, encoder.encode(waveforms)))
+        seconds += sum(map(len, waveforms)) / SAMPLE_RATE_HZ
+    torch.cuda.synchronize()
+    elapsed = time.perf_counter() - started
+    return {
+        "audio_hours_per_gpu_hour": round(seconds / elapsed, 1),
+        "audio_seconds": round(seconds),
+        "tokens": tokens,
+        "gpu_waits": round(1 - kernels_s * seconds / elapsed, 4),
+        "mfu": None if peak is None else round(case.flops_per_s * seconds / elapsed / peak, 4),
+        "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+    }
+
+
+def kernel_time(case: Case, rows: Sequence[SourceRow]) -> float:
+    """Seconds that kernels run for a second of audio."""
+    chosen = list(islice(batches(rows, 3 * BATCH_S), 2))
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        for waveforms in chosen:
+            for encoder in case.encoders:
+                encoder.encode(waveforms)
+        torch.cuda.synchronize()
+    kernels_us = sum(event.self_device_time_total for event in profiled.key_averages())
+    return kernels_us / 1e6 / (sum(len(waveform) for group in chosen for waveform in group) / SAMPLE_RATE_HZ)
+
+
+def cases(folder: Path, *, compiled: bool) -> Iterator[Callable[[], Case]]:
+    speech = bundled_speech(20, longest_s=12.0)
+    models = {"50hz": random_hubert(folder / "50hz"), "25hz": random_hubert(folder / "25hz", at_25_hz=True)}
+    for rate, layer in (("50hz", 6), ("50hz", 11), ("25hz", 11)):
+
+        def hubert(rate: str = rate, layer: int = layer) -> Case:
+            config = fitted(models[rate], layer, speech, device="cuda").model_copy(update={"compile": compiled})
+            flops = hubert_flops(models[rate], layer)
+            return Case(f"hubert_base_{rate}_layer_{layer}", (config.load(),), flops)
+
+        yield hubert
+    yield lambda: Case("units_whisper", (WhisperUnitsConfig(device="cuda").load(),), 0.0)
+    yield lambda: Case("pitch_fcpe", (FcpePitchConfig(device="cuda").load(),), FCPE_FLOPS)
+
+    def everything() -> Case:
+        units = fitted(models["25hz"], 11, speech, device="cuda").model_copy(update={"compile": compiled})
+        encoders = (units.load(), FcpePitchConfig(device="cuda").load(), ProsodyStyleConfig().load())
+        return Case("all_streams_25hz", encoders, hubert_flops(models["25hz"], 11) + FCPE_FLOPS)
+
+    yield everything
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=1.0, help="of audio a case")
+    parser.add_argument("--compile", action="store_true", help="compile the HuBERTs")
+    args = parser.parse_args()
+
+    if not torch.cuda.is_available():
+        print(save("gpu", {"measured": False, "why": "there is no GPU on this machine; no figure of one is claimed"}))
+        return
+    name = torch.cuda.get_device_name()
+    peak = next((value for part, value in PEAKS.items() if part in name), None)
+    rows = sorted(row for row in read_rows(load_run(JOB).ingest) if isinstance(row, SourceRow))
+    figures: dict[str, object] = {"measured": True, "gpu": name, "peak_flops": peak, "compiled": args.compile}
+    with tempfile.TemporaryDirectory() as folder:
+        for build in cases(Path(folder), compiled=args.compile):
+            case = build()
+            torch.cuda.reset_peak_memory_stats()
+            figures[case.name] = measure(case, rows, args.hours * 3600, peak)
+            print(case.name, figures[case.name], flush=True)
+    print(save("gpu", figures))
+
+
+if __name__ == "__main__":
+    main()

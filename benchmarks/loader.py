@@ -1,0 +1,100 @@
+"""Tokens a second of the loader, and splicing alone in x real time, on one core.
+
+    python -m benchmarks.loader RUN [--job jobs/demo/train.yaml] [--tokens N]
+
+``RUN`` is the output folder of a finished ``plait run``. ``first_pass`` reads every shard from its tar, ``later`` draws
+anew from the tables in memory; both are whole batches, packed. ``splicing`` is the draw alone: seconds of audio whose
+interleaved tokens are made in a second (peer: slamkit publishes 108,000). Processor seconds are counted, because a busy
+machine stretches wall seconds. Figures go to ``results/loader.json``.
+"""
+
+import argparse
+import time
+
+from benchmarks.record import save
+from pipelines.files import read_ids
+from pipelines.train.config import DataConfig
+from pipelines.train.corpus import open_corpus
+from pipelines.train.job import load_training
+from pipelines.train.loader import Loader
+from pipelines.train.sources import sources_of
+from pipelines.train.tables import TableReader
+from schemas.records import SAMPLE_RATE_HZ, STREAM_KINDS
+
+SLAMKIT_X_REAL_TIME = 108_000
+
+
+def measure_batches(run: str, data: DataConfig, *, exclude: frozenset[str], tokens: int) -> dict[str, object]:
+    """Packed tokens a processor second, from the tars and from memory."""
+    corpus = open_corpus(run, kinds=data.streams, marker_style=data.marker_style)
+    loader = Loader(
+        shards=corpus.shards,
+        layout=corpus.layout,
+        tokenizer=corpus.tokenizer,
+        config=data,
+        seed=0,
+        corpus_fingerprint=corpus.fingerprint,
+        exclude_ids=exclude,
+    )
+    began, first = time.process_time(), 0
+    while any(epoch == 0 for epoch in loader.epochs.values()) and first < tokens:
+        first += int((next(loader).documents >= 0).sum())
+    read = time.process_time() - began
+    began, later = time.process_time(), 0
+    while later < tokens:
+        later += int((next(loader).documents >= 0).sum())
+    drawn = time.process_time() - began
+    return {
+        "context": data.context,
+        "rows": data.sequences,
+        "first_pass_tokens_per_s": round(first / read),
+        "later_tokens_per_s": round(later / drawn),
+    }
+
+
+def measure_splicing(run: str, data: DataConfig, *, epochs: int) -> dict[str, object]:
+    """The interleaved source's draws, without packing."""
+    corpus = open_corpus(run, kinds=data.streams, marker_style=data.marker_style)
+    kinds = tuple(kind for kind in STREAM_KINDS if corpus.layout.codebook_size(kind))
+    read = TableReader(corpus.layout, corpus.tokenizer, kinds, keep_streams=data.interleave.reemit_context)
+    tables = [read(url) for url in corpus.shards]
+    encode = sources_of(data, layout=corpus.layout, tokenizer=corpus.tokenizer, seed=0)["interleaved"].encode
+    audio = sum(table.samples[end - 1] for table in tables for end in table.starts[1:]) / SAMPLE_RATE_HZ * epochs
+    began, tokens = time.process_time(), 0
+    for epoch in range(epochs):
+        for table in tables:
+            for row in range(len(table)):
+                tokens += sum(map(len, encode(table, row, epoch)))
+    seconds = time.process_time() - began
+    return {
+        "x_real_time": round(audio / seconds),
+        "slamkit_x_real_time": SLAMKIT_X_REAL_TIME,
+        "tokens_per_s": round(tokens / seconds),
+        "mean_utterance_s": round(audio / epochs / sum(map(len, tables)), 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="output folder of a finished run")
+    parser.add_argument("--job", default="jobs/demo/train.yaml")
+    parser.add_argument("--tokens", type=int, default=3_000_000)
+    parser.add_argument("--epochs", type=int, default=20)
+    args = parser.parse_args()
+
+    config = load_training(args.job, overrides=[f"corpus={args.run}"])
+    exclude = read_ids(config.exclude_ids, option="exclude_ids") or frozenset()
+    paper = DataConfig.model_validate({"context": 4096, "sequences": 16})  # the paper's mixture and spans, all streams
+    figures: dict[str, object] = {
+        "job": measure_batches(args.run, config.data, exclude=exclude, tokens=args.tokens),
+        "paper": measure_batches(args.run, paper, exclude=exclude, tokens=args.tokens),
+        "splicing": measure_splicing(args.run, config.data, epochs=args.epochs),
+        "splicing_paper": measure_splicing(args.run, paper, epochs=args.epochs),
+    }
+    print(save("loader", figures))
+    for name, value in figures.items():
+        print(name, value)
+
+
+if __name__ == "__main__":
+    main()

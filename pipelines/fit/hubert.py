@@ -1,0 +1,208 @@
+"""``plait fit hubert``: a HuBERT of any size on the user's own speech (Hsu et al. 2021, arXiv 2106.07447).
+
+    targets    every recording's frames, clustered: MFCCs, another encoder's features, or the last model's own layer
+    training   spans of frames are masked, their clusters predicted; from new weights in every iteration
+
+Each iteration keeps its targets and its training state below ``work/``, under a name that says all that they depend on,
+and goes on from there. The result is a folder that ``transformers`` and the ``hubert`` units backend open.
+
+On several GPUs: ``torchrun --nproc-per-node N -m pipelines.cli fit hubert JOB.yaml``. Every process reads the targets
+that the first one has made and takes its share of each batch.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings, make_targets
+from pipelines.fit.hubert_network import Pretraining, build_model
+from pipelines.fit.hubert_training import Processes, TrainingSettings, train
+from pipelines.fit.report import FitData, IndexedRecordings, write_card
+from transforms.backend import digest_json
+from transforms.devices import Device, pick_device
+from transforms.units.hubert import HubertUnitsConfig
+
+_KEPT_APART_EVERY = 40  # one recording in so many is judged and not learnt from
+
+
+class Iteration(BaseModel):
+    """What one training predicts, and for how long.
+
+    Args:
+        targets: ``mfcc``, ``encoder`` (needs ``encoder``, a units section without codebook), or ``layer`` (needs
+            ``layer`` of the model that the iteration before has made).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    targets: Literal["mfcc", "encoder", "layer"] = "mfcc"
+    encoder: dict[str, Any] | None = None
+    layer: int | None = Field(default=None, ge=1)
+    clusters: int = Field(default=100, ge=2)
+    steps: int = Field(default=250_000, ge=1)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Iteration":
+        if (self.encoder is not None) != (self.targets == "encoder"):
+            raise ValueError("encoder goes with targets: encoder")
+        if (self.layer is not None) != (self.targets == "layer"):
+            raise ValueError("layer goes with targets: layer")
+        return self
+
+
+class HubertFitConfig(BaseModel):
+    """Settings of ``plait fit hubert``; the defaults are the paper's base model.
+
+    Args:
+        architecture: Keys of ``transformers``' ``HubertConfig`` that differ from the base model with layer norms in the
+            convolutions. A group norm there would make a crop's frames depend on the crop.
+        batch_s: Seconds of speech in a step, over all processes.
+        crop_s: Longer recordings are cut, anew each time.
+        mask_share: Share of frames at which a masked span starts.
+        mask_frames: Its length.
+        max_frames: Frames that clusters are fitted on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    architecture: dict[str, Any] = Field(default_factory=dict)
+    iterations: tuple[Iteration, ...] = Field(
+        default=(Iteration(), Iteration(targets="layer", layer=6, clusters=500, steps=400_000)), min_length=1
+    )
+    batch_s: float = Field(default=2800.0, gt=0)
+    crop_s: float = Field(default=15.6, gt=0)
+    mask_share: float = Field(default=0.08, gt=0, lt=1)
+    mask_frames: int = Field(default=10, ge=1)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    warmup_share: float = Field(default=0.08, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    gradient_norm: float = Field(default=10.0, gt=0)
+    max_frames: int = Field(default=1_000_000, ge=2)
+    save_every: int = Field(default=1000, ge=1)
+    bf16: bool = Field(default=False, description="for GPUs, and CPUs with AVX-512 bf16 or AMX")
+    device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _first(self) -> "HubertFitConfig":
+        if self.iterations[0].targets == "layer":
+            raise ValueError("the first iteration has no model yet: its targets are mfcc or encoder")
+        return self
+
+
+def fit_hubert(
+    recordings: IndexedRecordings,
+    config: HubertFitConfig,
+    *,
+    seed: int,
+    output: Path,
+    say: Callable[[str], None],
+    work: Path,
+) -> dict[str, float]:
+    """Write ``model/`` and the card into ``output``.
+
+    Raises:
+        UserError: Fewer than two recordings, or the architecture is none.
+    """
+    with Processes.of_the_environment(pick_device(config.device)) as processes:
+        fit = _Fit(recordings, config, seed=seed, work=work, processes=processes, say=say)
+        figures: dict[str, float] = {}
+        model: Path | None = None
+        for number, iteration in enumerate(config.iterations):
+            model, figures = fit.iterate(number, iteration, model)
+        if processes.is_first and model is not None:
+            _publish(model, output, fit.data, config, seed=seed, figures=figures)
+    return figures
+
+
+class _Fit:
+    def __init__(
+        self,
+        recordings: IndexedRecordings,
+        config: HubertFitConfig,
+        *,
+        seed: int,
+        work: Path,
+        processes: "Processes",
+        say: Callable[[str], None],
+    ) -> None:
+        self._recordings, self._config, self._seed, self._work = recordings, config, seed, work
+        self._processes = processes
+        self._say = say if processes.is_first else lambda _: None
+        self.data = FitData()
+        self._depends: list[object] = [config.architecture, seed]
+
+    def iterate(self, number: int, iteration: Iteration, before: Path | None) -> tuple[Path, dict[str, float]]:
+        """Targets, then training; the folder of the model and its figures."""
+        config = self._config
+        self._depends.append(iteration.model_dump(mode="json", exclude={"steps"}))
+        backend = self._backend(iteration, before)
+        network = build_model(config.architecture, seed=self._seed + number)
+        targets_path = self._work / f"targets-{number}-{digest_json([*self._depends, network.hop_samples])}.npz"
+        if self._processes.is_first and not targets_path.exists():
+            self._say(f"iteration {number}: targets from {iteration.targets}")
+            make_targets(
+                self._recordings,
+                backend,
+                hop_samples=network.hop_samples,
+                clusters=iteration.clusters,
+                max_frames=config.max_frames,
+                seed=self._seed,
+                path=targets_path,
+                say=self._say,
+            )
+        self._processes.wait()
+        found = TargetedRecordings.load(targets_path, self._recordings)
+        if number == 0 and self._processes.is_first:
+            found.count(self.data)
+        training, kept_apart = found.split(every=_KEPT_APART_EVERY)
+        settings = TrainingSettings(
+            steps=iteration.steps,
+            learning_rate=config.learning_rate,
+            warmup_share=config.warmup_share,
+            weight_decay=config.weight_decay,
+            gradient_norm=config.gradient_norm,
+            save_every=config.save_every,
+            bf16=config.bf16,
+            seed=self._seed + number,
+        )
+        crops = Crops(config.batch_s, config.crop_s, config.mask_share, config.mask_frames)
+        batches = Batches(training, network.geometry, crops=crops, seed=settings.seed)
+        judged = Batches(kept_apart, network.geometry, crops=crops, seed=0)
+        self._depends += [settings.model_dump(mode="json"), asdict(crops)]
+        name = f"training-{number}-{digest_json(self._depends)}"
+        model = Pretraining(network, clusters=iteration.clusters, seed=settings.seed)
+        figures = train(model, batches, judged, settings, self._processes, self._work / f"{name}.pt", self._say)
+        folder = self._work / name
+        if self._processes.is_first:
+            network.save(folder)
+        self._processes.wait()
+        return folder, {f"iteration_{number}_{key}": value for key, value in figures.items()}
+
+    def _backend(self, iteration: Iteration, before: Path | None) -> dict[str, Any] | None:
+        if iteration.targets == "layer" and before is not None:
+            return {"kind": "hubert", "model": str(before), "layer": iteration.layer, "device": self._config.device}
+        return iteration.encoder
+
+
+def _publish(
+    model: Path, output: Path, data: FitData, config: HubertFitConfig, *, seed: int, figures: dict[str, float]
+) -> None:
+    target = output / "model"
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(model.iterdir()):
+        (target / path.name).write_bytes(path.read_bytes())
+    layers = json.loads((target / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
+    fingerprint = HubertUnitsConfig(model=str(target), layer=layers, codebook="").features_fingerprint
+    write_card(
+        output,
+        title=f"HuBERT, {layers} layers",
+        data=data,
+        settings=config.model_dump(mode="json", exclude={"device"}),
+        seed=seed,
+        figures=figures,
+        fingerprint=fingerprint,
+    )

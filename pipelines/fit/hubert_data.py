@@ -1,0 +1,234 @@
+"""Recordings with a cluster for every frame, and batches of masked crops of them.
+
+A batch is a function of the seed and the step: resuming needs nothing but the step, and processes take their shares of
+the same batch.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torchaudio
+
+from pipelines.fit.hubert_network import Geometry
+from pipelines.fit.kmeans import fit_codebook, sample_frames, standardisation
+from pipelines.fit.report import FitData, IndexedRecordings, in_batches
+from schemas.errors import UserError
+from schemas.records import SAMPLE_RATE_HZ, Utterance, Waveform
+from transforms.kmeans import Features
+from transforms.registry import config_class
+from transforms.units.protocol import FeatureConfig
+
+_BATCH = 32
+_MEL_HOP_SAMPLES = 160
+
+
+def mfcc_39(waveform: Waveform, *, hop_samples: int) -> Features:
+    """13 MFCCs with two orders of deltas, averaged over the hop; shape ``(ceil(n / hop), 39)``.
+
+    Args:
+        hop_samples: A multiple of 160.
+    """
+    frames, each = -(-len(waveform) // hop_samples), hop_samples // _MEL_HOP_SAMPLES
+    if not frames:
+        return np.empty((0, 39), dtype=np.float32)
+    padded = torch.from_numpy(np.pad(waveform, (0, frames * hop_samples - len(waveform))))
+    spectrogram = {"n_fft": 400, "hop_length": _MEL_HOP_SAMPLES, "n_mels": 40}
+    cepstra = torchaudio.transforms.MFCC(SAMPLE_RATE_HZ, 13, melkwargs=spectrogram)(padded)[:, : each * frames]
+    deltas = torchaudio.functional.compute_deltas(cepstra)
+    stacked = torch.cat([cepstra, deltas, torchaudio.functional.compute_deltas(deltas)])
+    pooled: Features = stacked.view(39, frames, each).mean(2).T.contiguous().numpy()
+    return pooled
+
+
+def make_targets(
+    recordings: IndexedRecordings,
+    backend: dict[str, Any] | None,
+    *,
+    hop_samples: int,
+    clusters: int,
+    max_frames: int,
+    seed: int,
+    path: Path,
+    say: Callable[[str], None],
+) -> None:
+    """Cluster the features of all recordings and write every frame's cluster to ``path``.
+
+    Args:
+        backend: A units section, or None for MFCCs.
+        hop_samples: Of the model that is to be trained.
+
+    Raises:
+        UserError: No audio, fewer frames than clusters, or an encoder whose frames don't hold the model's.
+    """
+    extract, hop = _extractor(backend, hop_samples)
+    if hop % hop_samples:
+        raise UserError(f"fit.iterations: targets every {hop} samples for a model with a frame every {hop_samples}")
+    rng = np.random.default_rng(seed)
+
+    def features() -> Iterator[tuple[Utterance, Features]]:
+        for batch in in_batches(recordings(), _BATCH):
+            yield from zip(batch, extract([utterance.waveform for utterance in batch]), strict=True)
+
+    sample = sample_frames((frames for _, frames in features()), max_frames=max_frames, rng=rng)
+    codebook, _ = fit_codebook(sample, space=standardisation, clusters=clusters, iterations=60, rng=rng, say=say)
+    places, samples, lengths, ids = [], [], [], []
+    index_of = {row: index for index, row in enumerate(recordings.rows)}
+    for utterance, frames in features():
+        codes = codebook.assign(frames).repeat(hop // hop_samples)[: -(-utterance.num_samples // hop_samples)]
+        places.append(index_of[utterance.row])
+        samples.append(utterance.num_samples)
+        lengths.append(len(codes))
+        ids.append(codes.astype(np.uint16))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        rows=np.array(places),
+        samples=np.array(samples),
+        lengths=np.array(lengths),
+        ids=np.concatenate(ids),
+    )
+    partial.replace(path)
+
+
+def _extractor(
+    backend: dict[str, Any] | None, hop_samples: int
+) -> tuple[Callable[[Sequence[Waveform]], list[Features]], int]:
+    if backend is None:
+        return lambda waveforms: [mfcc_39(waveform, hop_samples=hop_samples) for waveform in waveforms], hop_samples
+    config = config_class("units", str(backend.get("kind"))).model_validate({**backend, "codebook": "unused"})
+    encoder = cast(FeatureConfig, config)
+    return encoder.load_features().features, encoder.hop_samples
+
+
+@dataclass(frozen=True, slots=True)
+class TargetedRecordings:
+    """Recordings by their place in the corpus, each with its clusters."""
+
+    recordings: IndexedRecordings
+    places: npt.NDArray[np.int64]
+    samples: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]  # one more than recordings
+    ids: npt.NDArray[np.uint16]
+
+    @classmethod
+    def load(cls, path: Path, recordings: IndexedRecordings) -> "TargetedRecordings":
+        with np.load(path, allow_pickle=False) as file:
+            starts = np.concatenate([[0], np.cumsum(file["lengths"])])
+            return cls(recordings, file["rows"], file["samples"], starts, file["ids"])
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def split(self, *, every: int) -> tuple["TargetedRecordings", "TargetedRecordings"]:
+        """All but one in ``every``, and those.
+
+        Raises:
+            UserError: Fewer than two recordings.
+        """
+        if len(self) < 2:
+            raise UserError(f"fit hubert: at least two recordings are needed, the corpus has {len(self)}")
+        apart = np.arange(len(self)) % every == 0
+        return self._chosen(~apart), self._chosen(apart)
+
+    def _chosen(self, which: npt.NDArray[np.bool_]) -> "TargetedRecordings":
+        spans = [self.ids[self.starts[i] : self.starts[i + 1]] for i in np.flatnonzero(which)]
+        starts = np.concatenate([[0], np.cumsum([len(span) for span in spans])])
+        return TargetedRecordings(
+            self.recordings, self.places[which], self.samples[which], starts, np.concatenate(spans)
+        )
+
+    def targets(self, index: int) -> npt.NDArray[np.uint16]:
+        return self.ids[self.starts[index] : self.starts[index + 1]]
+
+    def waveform(self, index: int) -> Waveform:
+        """Zero mean, unit variance over the recording, as the model will see it."""
+        waveform = self.recordings.read(int(self.places[index])).astype(np.float64)
+        return np.asarray((waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7), dtype=np.float32)
+
+    def count(self, data: FitData) -> None:
+        for place, num_samples in zip(self.places, self.samples, strict=True):
+            data.add(self.recordings.rows[int(place)], int(num_samples))
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedBatch:
+    """Shapes ``(B, S)``, ``(B, T)``, ``(B, T)``, and the clusters of the masked frames in order."""
+
+    samples: torch.Tensor
+    inside: torch.Tensor
+    masked: torch.Tensor
+    targets: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """What batches are made of; the fields are ``HubertFitConfig``'s."""
+
+    batch_s: float
+    crop_s: float
+    mask_share: float
+    mask_frames: int
+
+
+class Batches:
+    """Batch ``step`` of a seeded order: every recording once an epoch, longer ones as a crop."""
+
+    def __init__(
+        self,
+        data: TargetedRecordings,
+        geometry: Geometry,
+        *,
+        crops: Crops,
+        seed: int,
+    ) -> None:
+        self._data, self._geometry, self._seed = data, geometry, seed
+        self._crop = max(crops.mask_frames + 1, round(crops.crop_s * SAMPLE_RATE_HZ / geometry.hop_samples))
+        self._mask_share, self._mask_frames = crops.mask_share, crops.mask_frames
+        frames = np.minimum(np.diff(data.starts), self._crop).mean()
+        self.size = max(1, round(crops.batch_s * SAMPLE_RATE_HZ / geometry.hop_samples / max(frames, 1)))
+
+    def chosen(self, step: int) -> list[int]:
+        """Recordings of the whole batch."""
+        found = []
+        for position in range(step * self.size, (step + 1) * self.size):
+            epoch, place = divmod(position, len(self._data))
+            found.append(int(self._order(epoch)[place]))
+        return found
+
+    def batch(self, step: int, *, rank: int, world: int) -> MaskedBatch:
+        """The share of process ``rank`` of ``world``; never empty."""
+        hop, lookahead = self._geometry.hop_samples, self._geometry.lookahead_samples
+        samples, targets, masks = [], [], []
+        chosen = self.chosen(step)
+        share = [(place, chosen[place]) for place in range(rank, len(chosen), world)] or [(0, chosen[0])]
+        for place, index in share:
+            rng = np.random.default_rng([self._seed, step, place])
+            codes = self._data.targets(index)
+            frames = min(len(codes), self._crop)
+            start = int(rng.integers(len(codes) - frames + 1))
+            cut = self._data.waveform(index)[start * hop : (start + frames) * hop + lookahead]
+            samples.append(np.pad(cut, (0, frames * hop + lookahead - len(cut))))
+            targets.append(codes[start : start + frames])
+            masks.append(self._mask(frames, rng))
+        most = max(len(each) for each in targets)
+        inside = np.array([np.arange(most) < len(each) for each in targets])
+        masked = np.array([np.pad(each, (0, most - len(each))) for each in masks])
+        padded = np.array([np.pad(each, (0, most * hop + lookahead - len(each))) for each in samples])
+        wanted = np.concatenate([each[mask] for each, mask in zip(targets, masks, strict=True)]).astype(np.int64)
+        return MaskedBatch(*(torch.from_numpy(array) for array in (padded, inside, masked, wanted)))
+
+    def _mask(self, frames: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+        """Spans of ``mask_frames`` that may overlap; at least one."""
+        count = max(1, int(self._mask_share * frames + rng.random()))
+        starts = rng.choice(max(frames - self._mask_frames, 0) + 1, size=count)
+        at = np.arange(frames)
+        return np.asarray(((at >= starts[:, None]) & (at < starts[:, None] + self._mask_frames)).any(0))
+
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        return np.random.default_rng([self._seed, epoch, len(self._data)]).permutation(len(self._data))

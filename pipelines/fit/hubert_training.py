@@ -1,0 +1,146 @@
+"""Trains masked prediction: AdamW, linear warm-up and decay, resumed exactly, on one process or several."""
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+
+from pipelines.fit.hubert_data import Batches
+from pipelines.fit.hubert_network import Pretraining
+from pipelines.fit.vocoder_checkpoint import Checkpoint
+
+_PATIENCE = timedelta(days=7)
+_SAY_EVERY = 100
+_JUDGED_BATCHES = 4
+
+
+class TrainingSettings(BaseModel):
+    """What decides a training, beside its data."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int
+    learning_rate: float
+    warmup_share: float
+    weight_decay: float
+    gradient_norm: float
+    save_every: int
+    bf16: bool
+    seed: int
+
+    def rate(self, step: int) -> float:
+        """Factor on the learning rate: up to 1 in the warm-up, then down to 0."""
+        warmup = max(1, round(self.warmup_share * self.steps))
+        return min((step + 1) / warmup, (self.steps - step) / max(self.steps - warmup, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """This process among those that ``torchrun`` started; alone where there is no other."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @classmethod
+    def of_the_environment(cls, device: torch.device) -> "Processes":
+        world = int(os.environ.get("WORLD_SIZE", "1"))
+        if world == 1:
+            return cls(0, 1, device)
+        if device.type == "cuda":
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(device)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        torch.distributed.init_process_group(backend, timeout=_PATIENCE)  # the first one makes the targets meanwhile
+        return cls(torch.distributed.get_rank(), world, device)
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.world > 1:
+            torch.distributed.barrier()
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.world > 1:
+            torch.distributed.destroy_process_group()
+
+
+def train(
+    model: Pretraining,
+    batches: Batches,
+    judged: Batches,
+    settings: TrainingSettings,
+    processes: Processes,
+    path: Path,
+    say: Callable[[str], None],
+) -> dict[str, float]:
+    """Train to the last step, from the checkpoint at ``path`` if there is one; figures of the judged recordings."""
+    device = processes.device
+    model.to(device).train()
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
+    )
+    checkpoint = Checkpoint(path)
+    state = checkpoint.load()
+    first = 0
+    if state is not None:
+        model.load_state_dict(cast(dict[str, Any], state["model"]))
+        optimiser.load_state_dict(cast(dict[str, Any], state["optimiser"]))
+        first = cast(int, state["step"])
+    runner = DistributedDataParallel(model, find_unused_parameters=True) if processes.world > 1 else model
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for step in range(first, settings.steps):
+            torch.manual_seed((settings.seed << 32) + step * processes.world + processes.rank)  # dropout
+            for group in optimiser.param_groups:
+                group["lr"] = settings.learning_rate * settings.rate(step)
+            batch = batches.batch(step, rank=processes.rank, world=processes.world)
+            with _autocast(device, settings.bf16):
+                logits_NK = runner(batch.samples.to(device), batch.inside.to(device), batch.masked.to(device))
+            loss = functional.cross_entropy(logits_NK.float(), batch.targets.to(device))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
+            optimiser.step()
+            done = step + 1
+            if done % _SAY_EVERY == 0 or done == settings.steps:
+                say(f"HuBERT step {done} of {settings.steps}: loss {loss.item():.3f}")
+            if processes.is_first and (done % settings.save_every == 0 or done == settings.steps):
+                checkpoint.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": done})
+    return judge(model, judged, device)
+
+
+@torch.inference_mode()
+def judge(model: Pretraining, judged: Batches, device: torch.device) -> dict[str, float]:
+    """Loss and accuracy over masked frames of recordings kept apart."""
+    model.eval()
+    losses, right, total = 0.0, 0, 0
+    for step in range(_JUDGED_BATCHES):
+        batch = judged.batch(step, rank=0, world=1)
+        logits_NK = model(batch.samples.to(device), batch.inside.to(device), batch.masked.to(device))
+        wanted = batch.targets.to(device)
+        losses += functional.cross_entropy(logits_NK, wanted, reduction="sum").item()
+        right += int((logits_NK.argmax(1) == wanted).sum())
+        total += len(wanted)
+    model.train()
+    return {"masked_loss": losses / total, "masked_accuracy": right / total}
+
+
+def _autocast(device: torch.device, bf16: bool) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()

@@ -1,0 +1,71 @@
+"""The sources of a mixture: which shards each reads, and how a row becomes tokens."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from pipelines.train.config import DataConfig
+from pipelines.train.documents import Encode
+from pipelines.train.tables import SequenceTable
+from schemas.records import TokenIds
+from schemas.vocabulary import VocabularyLayout
+from transforms.interleave import DRAW_STAGE
+from transforms.interleave_policies import WordRun, draw_runs
+from transforms.interleave_table import Cutter, UtteranceTable
+from transforms.seeds import RekeyedGenerator
+from transforms.text.protocol import TextTokenizer
+
+
+class Source(NamedTuple):
+    """``baked``: reads the baked shards of its epoch, not the token store."""
+
+    weight: float
+    encode: Encode
+    baked: bool
+
+
+def sources_of(
+    config: DataConfig, *, layout: VocabularyLayout, tokenizer: TextTokenizer, seed: int
+) -> dict[str, Source]:
+    """Every source that has a weight."""
+    cutter, draws = Cutter(layout, tokenizer), RekeyedGenerator()
+
+    def text(table: UtteranceTable, row: int, epoch: int) -> list[TokenIds]:
+        return cutter.chunks(table, row, [WordRun("text", 0, table.num_words(row))])
+
+    def speech(table: UtteranceTable, row: int, epoch: int) -> list[TokenIds]:
+        return cutter.chunks(table, row, [WordRun("speech", 0, table.num_words(row))])
+
+    def interleaved(table: UtteranceTable, row: int, epoch: int) -> list[TokenIds]:
+        rng = draws.rng_for(table.ids[row], stage=DRAW_STAGE, run_seed=seed, epoch=epoch)
+        return cutter.chunks(table, row, draw_runs(table.num_words(row), rng, config.interleave))
+
+    def pairs(table: UtteranceTable, row: int, epoch: int) -> list[TokenIds]:
+        rng = draws.rng_for(table.ids[row], stage="pairs", run_seed=seed, epoch=epoch)
+        end = table.num_words(row)
+        halves = [WordRun("text", 0, end), WordRun("speech", 0, end)]
+        return [
+            chunk
+            for run in (halves if rng.random() < 0.5 else halves[::-1])
+            for chunk in cutter.chunks(table, row, [run])
+        ]
+
+    def baked(table: SequenceTable, row: int, epoch: int) -> list[TokenIds]:
+        return [table.tokens[table.cuts[row] : table.cuts[row + 1]]]
+
+    encoders: dict[str, Encode] = {
+        "text": text,
+        "speech": speech,
+        "interleaved": baked if config.baked else interleaved,
+        "pairs": pairs,
+    }
+    weights: dict[str, float] = config.mixture.model_dump()
+    return {
+        name: Source(weights[name], encode, name == "interleaved" and bool(config.baked))
+        for name, encode in encoders.items()
+        if weights[name] > 0
+    }
+
+
+def shards_of_epoch(folders: Sequence[Sequence[str]]) -> Callable[[int], Sequence[str]]:
+    """Shard URLs by epoch; after the last folder the first comes again."""
+    return lambda epoch: folders[epoch % len(folders)]

@@ -1,0 +1,194 @@
+"""`plait fit hubert`: a tiny model learns, resumes exactly, and its folder is taken by the units backend."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from transformers import HubertModel
+
+from pipelines.fit import hubert_training
+from pipelines.fit.hubert import HubertFitConfig
+from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings, mfcc_39
+from pipelines.fit.hubert_network import Geometry, build_model
+from pipelines.fit.job import fit
+from schemas.errors import UserError
+from tests.pipelines.conftest import write_table
+from transforms.units.hubert import HubertUnitsConfig
+
+IDS = ("hello-world", "queue-thankyou", "vm-review", "activated", "agent-incorrect", "added")
+ARCHITECTURE = (
+    "{hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 64, "
+    "conv_dim: [16, 16, 16, 16, 16, 16, 16], num_conv_pos_embeddings: 16, num_conv_pos_embedding_groups: 4}"
+)
+JOB = """\
+output: {output}
+seed: 3
+ingest: {{kind: table, path: {table}}}
+fit:
+  architecture: {architecture}
+  iterations:
+    - {{targets: mfcc, clusters: 12, steps: 12}}
+    - {{targets: layer, layer: 1, clusters: 8, steps: 4}}
+  batch_s: 6
+  crop_s: 2
+  learning_rate: 0.003
+  save_every: 4
+  device: cpu
+"""
+
+
+@pytest.fixture(scope="module")
+def job_file(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hubert")
+    write_table(folder / "corpus.tsv", IDS, {})
+    path = folder / "job.yaml"
+    path.write_text(JOB.format(output=folder / "whole", table=folder / "corpus.tsv", architecture=ARCHITECTURE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(job_file):
+    lines = []
+    figures = fit("hubert", str(job_file), overrides=[], say=lines.append)
+    return job_file.parent / "whole", figures, lines
+
+
+def weights(folder):
+    return HubertModel.from_pretrained(folder / "model").state_dict()
+
+
+def test_the_model_is_a_units_backend_and_the_card_names_it(whole, job_file):
+    folder, figures, _ = whole
+    assert 0 < figures["iteration_1_masked_accuracy"] <= 1
+    card = json.loads((folder / "card.json").read_text())
+    assert card["fitted_on"]["utterances"] == len(IDS)
+    config = HubertUnitsConfig(model=str(folder / "model"), layer=2, codebook="none.npz", device="cpu")
+    assert card["fingerprint"] == config.features_fingerprint
+    (features,) = config.load_features().features([np.zeros(5000, np.float32)])
+    assert features.shape == (16, 32)
+    units = job_file.parent / "units"
+    units_job = job_file.parent / "units.yaml"
+    units_job.write_text(job_file.read_text().partition("fit:")[0])
+    fit(
+        "units",
+        str(units_job),
+        overrides=[
+            f"output={units}",
+            f"fit.encoder={{kind: hubert, model: {folder / 'model'}, layer: 1, device: cpu}}",
+            "fit.clusters=8",
+            "fit.components=8",
+        ],
+        say=lambda _: None,
+    )
+    assert (units / "codebook.npz").exists()
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(whole, job_file, monkeypatch):
+    folder = job_file.parent / "killed"
+    calls = []
+
+    class KilledError(Exception):
+        pass
+
+    def dies(self, step, *, rank, world):
+        calls.append(step)
+        if len(calls) == 7:
+            raise KilledError
+        return batch(self, step, rank=rank, world=world)
+
+    batch = Batches.batch
+    monkeypatch.setattr(Batches, "batch", dies)
+    with pytest.raises(KilledError):
+        fit("hubert", str(job_file), overrides=[f"output={folder}"], say=lambda _: None)
+    fit("hubert", str(job_file), overrides=[f"output={folder}"], say=lambda _: None)
+    assert calls[7] == 4  # from the last checkpoint, not from the start
+    expected = weights(whole[0])
+    for name, tensor in weights(folder).items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_the_loss_falls(job_file, monkeypatch):
+    losses = []
+    real = hubert_training.functional.cross_entropy
+
+    def watched(logits, wanted, **options):
+        loss = real(logits, wanted, **options)
+        if not options:
+            losses.append(float(loss))
+        return loss
+
+    monkeypatch.setattr(hubert_training.functional, "cross_entropy", watched)
+    overrides = [
+        f"output={job_file.parent / 'longer'}",
+        "fit.iterations=[{targets: mfcc, clusters: 12, steps: 25}]",
+        "fit.batch_s=6",
+    ]
+    fit("hubert", str(job_file), overrides=overrides, say=lambda _: None)
+    assert np.mean(losses[-5:]) < np.mean(losses[:4]) - 0.1
+
+
+def fake_targets(lengths) -> TargetedRecordings:
+    """Noise for recordings, and the frame's number for its cluster."""
+
+    class FakeRecordings:
+        rows = ()
+
+        def __call__(self):
+            return iter(())
+
+        def read(self, index):
+            return np.random.default_rng(index).normal(0, 0.1, 320 * lengths[index]).astype(np.float32)
+
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    ids = np.concatenate([np.arange(length) for length in lengths]).astype(np.uint16)
+    samples = 320 * np.array(lengths)
+    return TargetedRecordings(FakeRecordings(), np.arange(len(lengths)), samples, starts, ids)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=9), st.integers(1, 4), st.integers(0, 5))
+def test_processes_share_each_batch_and_targets_lie_under_their_mask(lengths, world, step):
+    crops = Crops(batch_s=1.5, crop_s=0.6, mask_share=0.1, mask_frames=5)
+    batches = Batches(fake_targets(lengths), Geometry(320, 80), crops=crops, seed=1)
+    assert sorted(i for s in range(len(lengths)) for i in batches.chosen(s)) == sorted(
+        batches.size * list(range(len(lengths)))
+    )
+    alone = batches.batch(step, rank=0, world=1)
+    shares = [batches.batch(step, rank=rank, world=world) for rank in range(world)]
+    if world <= batches.size:
+        assert sum(len(share.samples) for share in shares) == len(alone.samples) == batches.size
+        everything = sorted(int(target) for share in shares for target in share.targets)
+        assert everything == sorted(alone.targets.tolist())
+    assert int(alone.masked.sum()) == len(alone.targets) > 0
+    assert not (alone.masked & ~alone.inside).any()
+    frames = alone.inside.sum(1)
+    assert alone.samples.shape[1] == 320 * int(frames.max()) + 80
+    assert (alone.masked.sum(1) > 0).all()
+
+
+def test_mfccs_have_a_row_a_frame():
+    for num_samples in (0, 1, 319, 320, 321, 5000):
+        found = mfcc_39(np.zeros(num_samples, np.float32), hop_samples=320)
+        assert found.shape == (-(-num_samples // 320), 39)
+
+
+def test_mistakes_are_the_users(job_file):
+    with pytest.raises(UserError, match="no such key"):
+        build_model({"hidden_sizes": 3}, seed=0)
+    with pytest.raises(ValidationError, match="no model yet"):
+        HubertFitConfig(iterations=({"targets": "layer", "layer": 1},))
+    with pytest.raises(ValidationError, match="goes with"):
+        HubertFitConfig(iterations=({"targets": "encoder"},))
+    overrides = [
+        f"output={job_file.parent / 'wrong'}",
+        "fit.architecture={hidden_size: 24, num_attention_heads: 2, num_hidden_layers: 1, intermediate_size: 24, "
+        "conv_dim: [8, 8], conv_kernel: [30, 12], conv_stride: [30, 10], num_conv_pos_embeddings: 4, "
+        "num_conv_pos_embedding_groups: 2, num_feat_extract_layers: 2}",
+        "fit.iterations=[{targets: encoder, encoder: {kind: whisper, device: cpu}, clusters: 4, steps: 1}]",
+    ]
+    with pytest.raises(UserError, match="targets every 640 samples"):
+        fit("hubert", str(job_file), overrides=overrides, say=lambda _: None)

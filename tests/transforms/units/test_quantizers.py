@@ -1,0 +1,176 @@
+"""Codebooks and linear quantizers as others write them, and files that must not be trusted."""
+
+import io
+import pickle
+import zlib
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+from sklearn.cluster import KMeans, MiniBatchKMeans
+
+from schemas.errors import UserError
+from transforms.units.codebook_files import read_codebook
+from transforms.units.linear_files import read_linear, take_left_neighbour
+from transforms.units.quantizer import UnitsEncoder
+
+
+@pytest.fixture(scope="module")
+def points():
+    return np.random.default_rng(0).normal(size=(400, 6)).astype(np.float32)
+
+
+class FakeExtractor:
+    """Features that a test gives, in place of a model's."""
+
+    def __init__(self, features):
+        self._features = features
+        self.feature_dim = features[0].shape[1]
+
+    def hidden(self, waveforms):
+        return [torch.from_numpy(each) for each in self._features]
+
+
+def codes(path, *features, **options):
+    return UnitsEncoder(FakeExtractor(list(features)), path, **options).encode([])
+
+
+@pytest.mark.parametrize("kind", [KMeans, MiniBatchKMeans])
+@pytest.mark.parametrize("compress", [0, 3])
+def test_scikit_learns_file_gives_the_codes_of_its_predict(points, kind, compress, tmp_path):
+    model = kind(12, random_state=0, n_init=1).fit(points)
+    path = tmp_path / "km.bin"
+    joblib.dump(model, path, compress=compress)
+    assert read_codebook(path).size == 12
+    (ids,) = codes(path, points)
+    assert np.array_equal(ids, model.predict(points))
+
+
+def test_plain_pickles_and_double_precision_are_read_too(points, tmp_path):
+    model = KMeans(5, random_state=0, n_init=1).fit(points.astype(np.float64))
+    for protocol in (2, 4, 5):
+        (tmp_path / "km.pkl").write_bytes(pickle.dumps(model, protocol=protocol))
+        found = read_codebook(tmp_path / "km.pkl").centroids
+        assert np.array_equal(found, model.cluster_centers_.astype(np.float32))
+
+
+class _Wicked:
+    def __init__(self, call, *arguments):
+        self._reduced = (call, arguments)
+
+    def __reduce__(self):
+        return self._reduced
+
+
+@pytest.mark.parametrize("call", ["system", "eval", "getattr", "load"])
+def test_a_file_that_would_run_code_is_refused_by_name(points, call, tmp_path):
+    touched = tmp_path / "touched"
+    calls = {
+        "system": (__import__("os").system, f"touch {touched}"),
+        "eval": (eval, f"open({str(touched)!r}, 'w')"),
+        "getattr": (getattr, "text", "upper"),
+        "load": (np.load, str(touched)),
+    }
+    model = KMeans(3, random_state=0, n_init=1).fit(points)
+    model.wicked = _Wicked(*calls[call])
+    joblib.dump(model, tmp_path / "km.bin")
+    with pytest.raises(UserError, match="refused"):
+        read_codebook(tmp_path / "km.bin")
+    assert not touched.exists()
+
+
+def test_stand_ins_cannot_be_turned_into_something_else(tmp_path):
+    build_a_class = pickle.PROTO + b"\x04" + b"cnumpy\ndtype\n" + b"}(V__setstate__\ncnumpy\nndarray\nu" + b"b."
+    (tmp_path / "km.bin").write_bytes(build_a_class)
+    with pytest.raises(UserError, match="refused"):
+        read_codebook(tmp_path / "km.bin")
+    objects = io.BytesIO()
+    joblib.dump({"cluster_centers_": np.array([print], dtype=object)}, objects)
+    (tmp_path / "km.bin").write_bytes(objects.getvalue())
+    with pytest.raises(UserError):
+        read_codebook(tmp_path / "km.bin")
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_rubbish_is_the_users_mistake(tmp_path_factory, data, deflated):
+    path = tmp_path_factory.mktemp("rubbish") / "km.bin"
+    path.write_bytes(zlib.compress(data) if deflated else data)
+    with pytest.raises(UserError):
+        read_codebook(path)
+
+
+def test_fairseqs_arrays(points, tmp_path):
+    np.save(tmp_path / "km.npy", points[:7])
+    np.savez(tmp_path / "km.npz", centroids=points[:7])
+    for name in ("km.npy", "km.npz"):
+        assert np.array_equal(codes(tmp_path / name, points[:7])[0], np.arange(7))
+    np.save(tmp_path / "flat.npy", points[0])
+    with pytest.raises(UserError, match="not a codebook"):
+        read_codebook(tmp_path / "flat.npy")
+    with pytest.raises(UserError, match="model gives 3"):
+        codes(tmp_path / "km.npy", np.zeros((2, 3), np.float32))
+
+
+def mlp(path, *, outputs=5):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, outputs))
+    if path.suffix == ".safetensors":
+        save_file({name: tensor.numpy() for name, tensor in net.state_dict().items()}, path)
+    else:
+        torch.save({"model": net.state_dict(), "step": 3}, path)
+    return net
+
+
+@pytest.mark.parametrize("name", ["q.pt", "q.safetensors"])
+def test_an_mlp_gives_its_likeliest_output(points, name, tmp_path):
+    net = mlp(tmp_path / name)
+    assert read_linear(tmp_path / name).size == 5
+    with torch.no_grad():
+        expected = net(torch.from_numpy(points)).argmax(1).numpy()
+    found = codes(tmp_path / name, points[:250], points[:0], points[250:])
+    assert [len(ids) for ids in found] == [250, 0, 150]
+    assert np.array_equal(np.concatenate(found), expected)
+
+
+def test_a_blank_takes_its_left_neighbour_within_its_recording(points, tmp_path):
+    net = mlp(tmp_path / "q.pt")
+    with torch.no_grad():
+        raw = net(torch.from_numpy(points)).argmax(1).numpy()
+    blank = int(np.bincount(raw).argmax())
+    cut = int(np.flatnonzero(raw == blank)[3])  # the second recording starts with a blank
+    first, second = codes(tmp_path / "q.pt", points[:cut], points[cut:], blank=blank)
+    assert second[0] == blank
+    heard = np.flatnonzero(raw[cut:] != blank)[0]
+    assert not (second[heard:] == blank).any()
+    assert np.array_equal(np.concatenate([first, second])[raw != blank], raw[raw != blank])
+
+
+@given(st.lists(st.integers(0, 4), max_size=40))
+def test_blanks_repeat_the_last_code(ids):
+    found = take_left_neighbour(np.array(ids, dtype=np.int32), 4)
+    last = 4
+    for given_id, code in zip(ids, found.tolist(), strict=True):
+        last = last if given_id == 4 else given_id
+        assert code == last
+
+
+def test_an_overflow_is_no_unit(points, tmp_path):
+    np.save(tmp_path / "km.npy", points[:7])
+    with pytest.raises(UserError, match="overflow"):
+        codes(tmp_path / "km.npy", np.full((3, 6), np.inf, np.float32))
+
+
+def test_other_networks_are_refused(points, tmp_path):
+    torch.save({"a.weight": torch.zeros(4, 6), "b.weight": torch.zeros(4, 6)}, tmp_path / "q.pt")
+    with pytest.raises(UserError, match="no chain of linear layers"):
+        read_linear(tmp_path / "q.pt")
+    mlp(tmp_path / "r.pt")
+    with pytest.raises(UserError, match="5 outputs"):
+        codes(tmp_path / "r.pt", points, blank=5)
+    torch.save(_Wicked(print, "run"), tmp_path / "s.pt")
+    with pytest.raises(UserError, match="would run code"):
+        read_linear(tmp_path / "s.pt")

@@ -1,0 +1,98 @@
+"""Linear and MLP quantizers: logits over the codes, perhaps with a CTC blank.
+
+A file holds the weights and biases of consecutive linear layers, nothing else: ``.safetensors``, or a torch state dict
+(``.pt``, ``.pth``), read without running code in it.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.errors import UserError
+from schemas.records import TokenIds
+
+Activation = Literal["relu", "gelu", "leaky_relu", "tanh", "silu"]
+SUFFIXES = (".safetensors", ".pt", ".pth")
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LinearLayers:
+    """Weights ``(out, in)`` and biases ``(out,)``, first to last."""
+
+    layers: tuple[tuple[Floats, Floats], ...]
+
+    @property
+    def feature_dim(self) -> int:
+        return int(self.layers[0][0].shape[1])
+
+    @property
+    def size(self) -> int:
+        return len(self.layers[-1][0])
+
+
+def read_linear(path: Path) -> LinearLayers:
+    """Raises ``UserError`` where the file's tensors are not a chain of linear layers."""
+    status = path.stat()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, mtime_ns: int, size: int) -> LinearLayers:
+    tensors = _tensors(path)
+    names = [name.removesuffix(".weight") for name in tensors if name.endswith(".weight")]
+    layers = []
+    for name in sorted(names, key=_natural):
+        weight = tensors[f"{name}.weight"]
+        bias = tensors.get(f"{name}.bias", np.zeros(len(weight), np.float32))
+        layers.append((weight, bias))
+    left = set(tensors) - {f"{name}.{part}" for name in names for part in ("weight", "bias")}
+    fits = all(weight.ndim == 2 and bias.shape == (len(weight),) for weight, bias in layers)
+    chained = fits and all(len(a[0]) == b[0].shape[1] for a, b in pairwise(layers))
+    if not layers or left or not chained:
+        raise UserError(f"units.codebook: {path} is no chain of linear layers (tensors: {', '.join(tensors)})")
+    return LinearLayers(tuple(layers))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
+
+
+def _tensors(path: Path) -> dict[str, Floats]:
+    from pickle import UnpicklingError
+
+    from safetensors import SafetensorError
+
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.numpy import load_file
+
+            return {name: array.astype(np.float32) for name, array in load_file(path).items()}
+        import torch
+
+        stored: Any = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: tensor.float().numpy() for name, tensor in _state_dict(stored).items()}
+    except UnpicklingError as error:
+        raise UserError(f"units.codebook: {path} would run code when it is loaded; refused") from error
+    except (OSError, RuntimeError, ValueError, AttributeError, SafetensorError) as error:
+        raise UserError(f"units.codebook: cannot read {path}: {str(error).splitlines()[0]}") from error
+
+
+def _state_dict(stored: Any) -> dict[str, Any]:
+    """The state dict, which checkpoints often keep one level down."""
+    if isinstance(stored, dict):
+        inner = [stored[name] for name in ("model", "state_dict") if isinstance(stored.get(name), dict)]
+        return dict(inner[0]) if inner else stored
+    raise ValueError("no dictionary of tensors")
+
+
+def take_left_neighbour(ids: TokenIds, blank: int) -> TokenIds:
+    """Blanks replaced by the nearest code to their left; those before the first code stay blank."""
+    at = np.arange(len(ids))
+    source = np.maximum.accumulate(np.where(ids != blank, at, 0)) if len(ids) else at
+    return ids[source]
