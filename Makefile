@@ -1,7 +1,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench faults fuzz clean
 
 # The environment: Python 3.11 and the package registry, at the exact versions of constraints.txt.
 .venv/.ready: pyproject.toml constraints.txt
@@ -23,6 +23,12 @@ check: .venv/.ready
 
 bench: .venv/.ready  ## seconds and x real time of every stage, to benchmarks/results/stages.json
 	$(BIN)/python -m benchmarks.stages
+
+faults: .venv/.ready  ## 35 killed runs on local, Ray and Beam, to benchmarks/results/faults.json
+	$(BIN)/python -m benchmarks.faults
+
+fuzz: .venv/.ready  ## 2,000 damaged inputs, to benchmarks/results/fuzz.json
+	$(BIN)/python -m benchmarks.fuzz
 
 clean:
 	rm -rf out .venv

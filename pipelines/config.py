@@ -1,5 +1,6 @@
 """The typed form of a corpus job."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ from transforms.backend import BackendConfig
 from transforms.interleave import InterleaveConfig
 from transforms.registry import Role, config_class
 
-DEFAULT_KINDS: dict[Role, str] = {"align": "pocketsphinx", "units": "whisper", "pitch": "fcpe", "style": "prosody"}
+DEFAULT_KINDS: dict[Role, str] = {"align": "fused", "units": "whisper", "pitch": "fcpe", "style": "prosody"}
 
 
 class Section(BaseModel):
@@ -76,6 +77,8 @@ class BeamEngineConfig(Section):
     options: dict[str, bool | int | float | str | list[str]] = Field(default_factory=dict)
 
     def build(self, scratch: str) -> Engine:
+        # what Beam lacks of clouds that nobody asked for is no news
+        logging.getLogger("apache_beam").setLevel(logging.ERROR)
         from pipelines.engines.beam import BeamEngine  # two seconds that other engines need not wait
 
         return BeamEngine(self.workers, scratch, self.runner, self.options)

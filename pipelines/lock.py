@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from pipelines.files import exists, file_system, join, local_path, patiently, read_text, remove
-from schemas.errors import EngineError, UserError
+from schemas.errors import EngineError, TransientError, UserError
 
 LOCK = ".lock"
 BEAT_S = 10.0
@@ -75,11 +75,14 @@ def _lease(url: str, beat_s: float, dead_after_s: float) -> Iterator[Check]:
     def beat() -> None:
         nonlocal beats
         while not done.wait(beat_s):
-            if _owner(url) != name:
-                lost.set()
-                return
-            beats += 1
-            _put(url, text())
+            try:
+                if _owner(url) != name:
+                    lost.set()
+                    return
+                beats += 1
+                _put(url, text())
+            except TransientError:
+                continue  # an outage: the next beat tells whether somebody took the folder over meanwhile
 
     check()
     thread = threading.Thread(target=beat, daemon=True, name="plait-lock")
@@ -113,15 +116,23 @@ def _put(url: str, data: bytes) -> None:
     patiently(url, lambda: filesystem.pipe_file(path, data))
 
 
+def _read(url: str) -> str:
+    """What the lock says; nothing where there is none, even if it went just now."""
+    try:
+        return read_text(url) if exists(url) else ""
+    except FileNotFoundError:
+        return ""
+
+
 def _owner(url: str) -> str:
-    return str(json.loads(read_text(url))["owner"]) if exists(url) else ""
+    said = _read(url)
+    return str(json.loads(said)["owner"]) if said else ""
 
 
 def _wait_for_death(url: str, dead_after_s: float) -> None:
     """Return once the lock's owner is dead: its process is gone from this machine, or it gave no sign for a while."""
     seen, since, told = "", time.monotonic(), False
-    while exists(url):
-        now = read_text(url)
+    while now := _read(url):
         host, pid, _ = json.loads(now)["owner"].split(":")
         if host == socket.gethostname() and not _alive(int(pid)):
             return

@@ -31,6 +31,7 @@ from transforms.seeds import shard_of
 
 Row = SourceRow | DeadLetter
 ROWS_IN_MEMORY = 50_000
+TEXT_IN_MEMORY = 64 << 20  # characters
 OPTED_OUT = "opted_out"
 _VALUES = {record: attrgetter(*(field.name for field in fields(record))) for record in (SourceRow, DeadLetter)}
 
@@ -95,13 +96,17 @@ def partition(
     row_files: list[str] = []
     letter_files: list[str] = []
 
+    characters = 0
+
     def spill() -> None:
+        nonlocal characters
         if any(kept):
             row_files.append(f"rows-{len(row_files):05d}.arrow")
             _spill(join(folder, row_files[-1]), ROWS_SCHEMA, map(rows_to_table, kept))
         if any(refused):
             letter_files.append(f"letters-{len(letter_files):05d}.arrow")
             _spill(join(folder, letter_files[-1]), DROPPED_SCHEMA, map(dropped_to_table, refused))
+        characters = 0
         for shard in range(num_shards):
             kept[shard].clear()
             refused[shard].clear()
@@ -117,10 +122,12 @@ def partition(
             row = tombstone(row.utterance_id)
         if isinstance(row, SourceRow):
             kept[shard].append(row)
+            characters += len(row.text)
         else:
             refused[shard].append(row)
+            characters += len(row.detail)
         total += 1
-        if total % rows_in_memory == 0:
+        if total % rows_in_memory == 0 or characters > TEXT_IN_MEMORY:
             spill()
     spill()
     inputs = tuple(

@@ -7,6 +7,8 @@ mono at once, and reading stops where the limit is passed.
 import errno
 import hashlib
 import io
+import os
+import stat
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -31,6 +33,7 @@ MAX_PEAK = 4.0  # above it, floating-point samples are not on the scale of [-1, 
 
 _BLOCK_VALUES = 1 << 20
 _COPY_BYTES = 1 << 20
+_MAX_FRAME_BYTES = 64  # eight channels of 64 bits
 _SPOOL_BYTES = 64 << 20  # remote files above this go to disk
 _CACHE_BYTES = 256 << 20
 _EXACT_LENGTH_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "CAF"})
@@ -149,8 +152,13 @@ class AudioReader:
         if row.audio_row >= 0:
             encoded = self._parquet_bytes(row.audio, row.audio_row)
             return self._decode(io.BytesIO(encoded)), hashlib.sha256(encoded).hexdigest()
-        with _open_hashed(row.audio) as (file, digest):
+        with _open_hashed(row.audio, max_bytes=self._max_bytes) as (file, digest):
             return self._decode(file), digest
+
+    @property
+    def _max_bytes(self) -> int:
+        """What no file within the limit exceeds: beyond it, nothing is read, hashed or copied."""
+        return int(self.max_duration_s * RATES_HZ[1] * _MAX_FRAME_BYTES) + _COPY_BYTES
 
     def _decode(self, file: IO[bytes]) -> Waveform:
         return decode_file(file, min_duration_s=self.min_duration_s, max_duration_s=self.max_duration_s)
@@ -175,22 +183,28 @@ def decode(
 
 
 @contextmanager
-def _open_hashed(url: str) -> Iterator[tuple[IO[bytes], str]]:
+def _open_hashed(url: str, *, max_bytes: int) -> Iterator[tuple[IO[bytes], str]]:
     """A seekable local file of the URL's bytes, and their digest. A remote file is copied, on disk if it is large."""
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as spool:
-        file, digest = _access(url, lambda: _fetch(url, cast(IO[bytes], spool)))
+        file, digest = _access(url, lambda: _fetch(url, cast(IO[bytes], spool), max_bytes))
         with file:
             yield file, digest
 
 
-def _fetch(url: str, spool: IO[bytes]) -> tuple[IO[bytes], str]:
-    filesystem, path = fsspec.core.url_to_fs(url)
+def _fetch(url: str, spool: IO[bytes], max_bytes: int) -> tuple[IO[bytes], str]:
+    filesystem, path = _file_system(url)
     digest = hashlib.sha256()
     local = isinstance(filesystem, LocalFileSystem)
+    if local and not _is_file_or_folder(path):
+        raise RecordError("unreadable_audio", f"{url} is a pipe, a socket or a device")
+    left = max_bytes
     source = cast(IO[bytes], open(path, "rb") if local else filesystem.open(path, "rb"))  # noqa: PTH123, SIM115
     try:
         while block := source.read(_COPY_BYTES):
             digest.update(block)
+            left -= len(block)
+            if left < 0:
+                raise RecordError("too_long", f"the file is larger than {max_bytes} bytes", outcome="filtered")
             if not local:
                 spool.write(block)
     except BaseException:
@@ -201,6 +215,23 @@ def _fetch(url: str, spool: IO[bytes]) -> tuple[IO[bytes], str]:
         source = spool
     source.seek(0)
     return source, digest.hexdigest()
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    """Raises RecordError where a row's name makes no file system: it may be any string."""
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+    except (ImportError, OSError):
+        raise
+    except Exception as error:  # each of fsspec's file systems refuses arguments in its own way
+        raise RecordError("missing_file", f"{url!r} cannot be opened as a path or URL") from error
+    return filesystem, path
+
+
+def _is_file_or_folder(path: str) -> bool:
+    """Opening anything else may block, or never end."""
+    mode = os.stat(path).st_mode  # noqa: PTH116 (a path as fsspec gives it)
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _access(url: str, read: Callable[[], T]) -> T:
@@ -263,7 +294,7 @@ def _holds_bytes(kind: Any) -> bool:
 
 def _read_row_group(url: str, row: int) -> tuple[int, pa.ChunkedArray]:
     """First row of the row group that holds ``row``, and the encoded audio of all its rows. No other column is read."""
-    filesystem, path = fsspec.core.url_to_fs(url)
+    filesystem, path = _file_system(url)
     try:
         with filesystem.open(path, "rb") as source:
             file = pq.ParquetFile(source)

@@ -9,11 +9,14 @@ A shard passes through its stages in one place: runners fuse neighbouring steps 
 tokens are shuffled. The models load once a worker process, whatever the number of its threads.
 """
 
+import multiprocessing
+import os
 import pickle
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +26,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.shared import Shared
 
 from pipelines.engines.protocol import BatchDone, R, Report, ShardJob, StagedJob, Work
+from pipelines.engines.worker import end_with_parent, own_error
 from pipelines.files import exists, join, make_folder, names_in, read_bytes, remove, write_bytes
 from schemas.errors import EngineError, UserError
 from schemas.records import DeadLetter
@@ -152,9 +156,14 @@ class BeamEngine:
             return
         results = join(self.scratch, f"results-{uuid4().hex[:8]}")
         make_folder(results)
-        pipeline = beam.Pipeline(options=self.pipeline_options())
-        build(pipeline, job, shards, results)
-        running = _Running(pipeline)
+        options = self.pipeline_options()
+        running: _Thread | _Process
+        if self.runner == "DirectRunner" and self.workers > 1:
+            running = _Process(options, job, shards, results)
+        else:
+            pipeline = beam.Pipeline(options=options)
+            build(pipeline, job, shards, results)
+            running = _Thread(pipeline)
         seen: set[str] = set()
         try:
             while True:
@@ -175,7 +184,7 @@ class BeamEngine:
             remove(results)
 
 
-class _Running:
+class _Thread:
     """A pipeline on its way, in a thread: local runners block until they are done."""
 
     def __init__(self, pipeline: beam.Pipeline) -> None:
@@ -208,14 +217,63 @@ class _Running:
 
     def raise_error(self) -> None:
         """Raises what the pipeline raised: an error of ours as itself, anything else as EngineError."""
-        error = self._error
-        if error is None:
-            return
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, UserError | EngineError):
-                raise cause
-            cause = cause.__cause__
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        last = lines[-1] if lines else type(error).__name__
-        raise EngineError(f"beam: {last}; what is finished is kept, run again to resume") from error
+        if self._error is not None:
+            raise own_error(self._error, engine="beam") from self._error
+
+
+class _Process:
+    """The local runner with worker processes, in a process of its own.
+
+    It waits for ever for a worker that was killed; only its own end ends it and the other workers, who live as long
+    as their connection to it.
+    """
+
+    def __init__(self, options: PipelineOptions, job: ShardJob[Any], shards: Sequence[int], results: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._answer, theirs = context.Pipe(duplex=False)
+        arguments = (options, job, list(shards), results, theirs)
+        self._process = context.Process(target=_run_alone, args=arguments, name="plait-beam")
+        self._process.start()
+        theirs.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is over."""
+        self._process.join(seconds)
+        return not self._process.is_alive()
+
+    def cancel(self) -> None:
+        """Wait: the file that says stop is there, and it ends with the shards that it works on."""
+        self._process.join()
+
+    def raise_error(self) -> None:
+        """Raises what the pipeline raised, or EngineError where it ended without a word."""
+        try:
+            error = self._answer.recv()
+        except EOFError:
+            error = EngineError(
+                "a worker process died (out of memory, or killed); what is finished is kept, run again to resume"
+            )
+        if error is not None:
+            raise error
+
+
+def _run_alone(
+    options: PipelineOptions, job: ShardJob[Any], shards: list[int], results: str, answer: Connection
+) -> None:
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.excepthook = _end_with_worker
+    try:
+        pipeline = beam.Pipeline(options=options)
+        build(pipeline, job, shards, results)
+        pipeline.run().wait_until_finish()
+    except BaseException as error:  # handed to the driver
+        answer.send(own_error(error, engine="beam"))
+    else:
+        answer.send(None)
+
+
+def _end_with_worker(raised: threading.ExceptHookArgs) -> None:
+    """The thread that waits for a worker process raises where it failed, and nobody else is told."""
+    if raised.thread is not None and raised.thread.name == "run_worker":
+        os._exit(1)
+    threading.__excepthook__(raised)

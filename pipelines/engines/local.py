@@ -1,17 +1,16 @@
 """This machine: in this process, or in a pool of worker processes."""
 
 import multiprocessing
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 from pipelines.engines.protocol import BatchDone, R, Report, ShardJob, StagedJob
+from pipelines.engines.worker import end_with_parent
 from schemas.errors import EngineError
 
 POLL_S = 0.5
@@ -22,17 +21,9 @@ _report: Report
 
 def _open(job: ShardJob[Any], reports: "SimpleQueue[BatchDone]") -> None:
     global _run, _report
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     _report = reports.put
     _run = job.open()
-
-
-def _end_with_parent() -> None:
-    """A driver that was killed closes nothing behind it; its workers must not outlive it."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
-        os._exit(1)
 
 
 def _work(shard: int) -> Any:

@@ -20,6 +20,7 @@ import cloudpickle
 import numpy as np
 
 from pipelines.engines.protocol import BatchDone, Part, R, Report, ShardJob, StagedJob
+from pipelines.engines.worker import own_error
 from schemas.errors import EngineError, UserError
 
 TASK_CPUS = 0.25  # of a task that reads rows or assembles a shard: mostly waiting for a disk
@@ -155,17 +156,7 @@ def _results(flow: Any) -> Iterator[dict[str, Any]]:
     try:
         yield from flow.iter_rows()
     except (RayError, RuntimeError) as error:
-        raise _own(error) from error
-
-
-def _own(error: BaseException) -> Exception:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UserError | EngineError):
-            return cause
-        cause = cause.__cause__ or getattr(cause, "cause", None)
-    last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-    return EngineError(f"ray: {last}; what is finished is kept, run again to resume")
+        raise own_error(error, engine="ray") from error
 
 
 def _assembled(ray: Any, job: StagedJob[R], flow: Any, report: Report) -> Iterator[R]:
@@ -190,7 +181,7 @@ def _assembled(ray: Any, job: StagedJob[R], flow: Any, report: Report) -> Iterat
         try:
             results = ray.get(done)
         except RayError as error:
-            raise _own(error) from error
+            raise own_error(error, engine="ray") from error
         yield from results
     if waiting:
         raise EngineError(f"ray: parts of {len(waiting)} shards are missing; what is finished is kept, run again")

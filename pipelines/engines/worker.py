@@ -1,6 +1,10 @@
-"""What every worker process does, whichever engine started it."""
+"""What every worker process does, whichever engine started it, and how its errors reach the driver."""
 
+import multiprocessing
 import os
+from multiprocessing.connection import wait
+
+from schemas.errors import EngineError, UserError
 
 
 def limit_threads() -> None:
@@ -9,3 +13,23 @@ def limit_threads() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def end_with_parent() -> None:
+    """A driver that was killed closes nothing behind it; its workers must not outlive it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def own_error(error: BaseException, *, engine: str) -> Exception:
+    """The error of ours that an engine wrapped in its own, or an EngineError with the last line of what it said."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError | EngineError):
+            return cause
+        cause = cause.__cause__ or getattr(cause, "cause", None)
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    last = lines[-1].strip() if lines else type(error).__name__
+    return EngineError(f"{engine}: {last}; what is finished is kept, run again to resume")

@@ -6,7 +6,8 @@ from typing import IO, Any, cast
 
 import fsspec
 
-from schemas.errors import TransientError, UserError
+from pipelines.files import local_path
+from schemas.errors import RecordError, TransientError, UserError
 
 AUDIO_EXTENSIONS = frozenset({"wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "au", "sph", "w64", "caf"})
 
@@ -60,6 +61,24 @@ class Location:
         path = f"{self.root}/{name}" if name else self.root
         return cast(IO[bytes], self.filesystem.open(path, "rb", compression=compression))
 
+    def open_file(self, name: str) -> IO[bytes]:
+        """Open what a listing found.
+
+        Raises:
+            RecordError: It is a folder, a pipe, a socket, a device or a link to nowhere; to open some of these blocks.
+        """
+        try:
+            kind = str(self.filesystem.info(f"{self.root}/{name}")["type"])
+            if kind != "file":
+                raise RecordError("unreadable_text", f"{name} is no file")
+            return self.open(name)
+        except FileNotFoundError as error:
+            raise RecordError("unreadable_text", f"{name} is no file") from error
+        except OSError as error:
+            if local_path(self.url) is None:
+                raise TransientError(f"cannot read {self.url_of(name)}: {error}") from error
+            raise RecordError("unreadable_text", f"{name} cannot be read: {error.strerror}") from error
+
     def folders(self) -> Iterator[tuple[str, list[str]]]:
         """Relative name of each folder below and including this one, with its sorted files; hidden ones left out.
 
@@ -109,7 +128,10 @@ def matching_files(path: str, *, option: str, extension: str | None = None) -> t
             raise UserError(f"{option}: no file matches {path}; check the pattern")
         return location, names
     here = Location.of(path, option=option)
-    if here.require(option=option) != "directory":
+    kind = here.require(option=option)
+    if kind == "other":
+        raise UserError(f"{option}: {path} is a pipe, a socket or a device; name a file")
+    if kind != "directory":
         folder, name = split_pattern(path)
         return Location.of(folder, option=option), [name]
     if extension is None:

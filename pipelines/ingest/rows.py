@@ -1,14 +1,17 @@
 """Builds rows and dead letters the same way for every layout, and finds columns by name."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
+from typing import IO
 
 from pipelines.ingest.config import DEFAULT_COLUMNS, Columns, IngestConfig
 from schemas.errors import RecordError, UserError
 from schemas.records import DeadLetter, SourceRow
 
 STAGE = "ingest"
+MAX_ID_CHARS = 1024  # a tar member's name and a file's are made of it
+MAX_LINE_BYTES = 1 << 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -19,10 +22,12 @@ def make_row(config: IngestConfig, *, utterance_id: str, audio: str, text: str, 
         known: ``speaker``, ``language``, ``licence``, ``audio_row`` as far as the corpus has them.
 
     Raises:
-        RecordError: The id is blank or holds control characters (``invalid_id``).
+        RecordError: The id is blank, too long, holds control characters or is no Unicode text (``invalid_id``).
     """
-    if not utterance_id.strip() or _CONTROL.search(utterance_id):
-        raise RecordError("invalid_id", f"the id {utterance_id!r} is blank or holds control characters")
+    if not utterance_id.strip() or _CONTROL.search(utterance_id) or has_surrogates(utterance_id):
+        raise RecordError("invalid_id", f"the id {utterance_id[:80]!r} is blank, holds control characters or no text")
+    if len(utterance_id) > MAX_ID_CHARS:
+        raise RecordError("invalid_id", f"the id has {len(utterance_id)} characters, {MAX_ID_CHARS} is the most")
     return SourceRow(
         utterance_id=utterance_id,
         audio=audio,
@@ -37,7 +42,26 @@ def make_row(config: IngestConfig, *, utterance_id: str, audio: str, text: str, 
 
 def make_letter(place: str, error: RecordError, *, audio: str) -> DeadLetter:
     """Dead letter of a row that has no usable id of its own; ``place`` is such as ``train.tsv:17``."""
-    return DeadLetter(place, STAGE, error.code, error.detail, error.outcome, audio)
+    place, detail, audio = (_as_text(value) for value in (place, error.detail, audio))
+    return DeadLetter(place, STAGE, error.code, detail, error.outcome, audio)
+
+
+def _as_text(value: str) -> str:
+    """File names need be no text; what cannot be stored as UTF-8 is escaped."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def bounded_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | RecordError]]:
+    """Numbered lines with their ends; one that is too long for memory (a compressed bomb is) is passed over."""
+    number = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) <= MAX_LINE_BYTES:
+            yield number, line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE_BYTES)
+        yield number, RecordError("malformed_row", f"the line is longer than {MAX_LINE_BYTES} bytes")
 
 
 def decode_text(data: bytes) -> str:

@@ -17,6 +17,8 @@ from typing import IO
 from pipelines.ingest.config import TableConfig
 from pipelines.ingest.location import extension_of, matching_files, split_pattern, stem
 from pipelines.ingest.rows import (
+    MAX_LINE_BYTES,
+    bounded_lines,
     cells_by_role,
     decode_text,
     has_surrogates,
@@ -129,9 +131,12 @@ class _Table:
                 yield line, dict(zip(header, cells, strict=True))
 
 
-def _byte_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def _byte_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | RecordError]]:
     """Numbered lines that are not blank, without their line ends and the file's byte order mark."""
-    for number, line in enumerate(file, start=1):
+    for number, line in bounded_lines(file):
+        if isinstance(line, RecordError):
+            yield number, line
+            continue
         content = (line.removeprefix(_BOM) if number == 1 else line).rstrip(b"\r\n")
         if content.strip():
             yield number, content
@@ -140,6 +145,8 @@ def _byte_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 def _tsv_lines(file: IO[bytes], delimiter: str) -> Iterator[Numbered]:
     for number, line in _byte_lines(file):
         try:
+            if isinstance(line, RecordError):
+                raise line
             yield number, [_unquote(cell) for cell in decode_text(line).split(delimiter)]
         except RecordError as error:
             yield number, error
@@ -150,10 +157,30 @@ def _unquote(cell: str) -> str:
     return quoted[1].replace('""', '"') if quoted else cell
 
 
+class _BoundedLines:
+    """Lines of a text, as ``csv`` wants them; raises RecordError in place of one that is too long for memory."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+
+    def __iter__(self) -> "_BoundedLines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(MAX_LINE_BYTES + 1)
+        if not line:
+            raise StopIteration
+        if len(line) <= MAX_LINE_BYTES:
+            return line
+        while line and not line.endswith("\n"):
+            line = self._text.readline(MAX_LINE_BYTES)
+        raise RecordError("malformed_row", f"the line is longer than {MAX_LINE_BYTES} characters")
+
+
 def _csv_lines(file: IO[bytes], delimiter: str) -> Iterator[Numbered]:
     # Bytes that are no UTF-8 pass the reader as lone surrogates, so that they are met in their own row.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    reader = csv.reader(_BoundedLines(text), delimiter=delimiter, strict=True)
     while True:
         start = reader.line_num + 1
         try:
@@ -162,6 +189,9 @@ def _csv_lines(file: IO[bytes], delimiter: str) -> Iterator[Numbered]:
             return
         except csv.Error as error:
             yield start, RecordError("malformed_row", f"lines {start} to {reader.line_num}: {error}")
+            continue
+        except RecordError as error:
+            yield start, error
             continue
         if has_surrogates("".join(cells)):
             yield start, RecordError("invalid_utf8", "the text is not UTF-8")
@@ -172,6 +202,8 @@ def _csv_lines(file: IO[bytes], delimiter: str) -> Iterator[Numbered]:
 def _json_records(file: IO[bytes]) -> Iterator[tuple[int, dict[str, object] | RecordError]]:
     for number, line in _byte_lines(file):
         try:
+            if isinstance(line, RecordError):
+                raise line
             value = json.loads(decode_text(line))
         except RecordError as error:
             yield number, error

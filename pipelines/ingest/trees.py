@@ -4,10 +4,11 @@ Listing is folder by folder; memory is that of the largest folder. Hidden files 
 """
 
 from collections.abc import Iterator
+from typing import IO
 
 from pipelines.ingest.config import FolderConfig, LibriSpeechConfig
 from pipelines.ingest.location import AUDIO_EXTENSIONS, Location, extension_of, stem
-from pipelines.ingest.rows import decode_text, make_letter, make_row
+from pipelines.ingest.rows import MAX_LINE_BYTES, bounded_lines, decode_text, make_letter, make_row
 from schemas.errors import RecordError, UserError
 from schemas.records import DeadLetter, SourceRow
 
@@ -53,11 +54,19 @@ def read_folder(config: FolderConfig) -> Iterator[SourceRow | DeadLetter]:
             try:
                 text = ""
                 if name in texts:
-                    with location.open(prefix + texts[name]) as file:
-                        text = decode_text(file.read().removeprefix(b"\xef\xbb\xbf")).strip()
+                    with location.open_file(prefix + texts[name]) as file:
+                        text = decode_text(_whole(file).removeprefix(b"\xef\xbb\xbf")).strip()
                 yield make_row(config, utterance_id=prefix + name, audio=url, text=text)
             except RecordError as error:
                 yield make_letter(prefix + texts.get(name, name), error, audio=url)
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    """Raises RecordError (``malformed_row``) for what is no transcript by its size."""
+    data = file.read(MAX_LINE_BYTES + 1)
+    if len(data) > MAX_LINE_BYTES:
+        raise RecordError("malformed_row", f"the text is longer than {MAX_LINE_BYTES} bytes")
+    return data
 
 
 def read_librispeech(config: LibriSpeechConfig) -> Iterator[SourceRow | DeadLetter]:
@@ -89,16 +98,24 @@ def _read_transcript(
     config: LibriSpeechConfig, location: Location, prefix: str, base: str, audio: dict[str, str]
 ) -> Iterator[SourceRow | DeadLetter]:
     """Rows of one transcript file. Takes the utterances that it names out of ``audio``."""
-    with location.open(prefix + base) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
+    try:
+        opened = location.open_file(prefix + base)
+    except RecordError as error:
+        yield make_letter(prefix + base, error, audio=location.url_of(prefix + base))
+        return
+    with opened as file:
+        for number, line in bounded_lines(file):
+            if isinstance(line, bytes) and not line.strip():
                 continue
             try:
+                if isinstance(line, RecordError):
+                    raise line
                 name, _, text = decode_text(line).strip().partition(" ")
             except RecordError as error:
                 yield make_letter(f"{prefix}{base}:{number}", error, audio=location.url_of(prefix + base))
                 # The id may be readable still; its audio is accounted for by this letter.
-                audio.pop(line.split(b" ", 1)[0].decode("utf-8", "replace"), None)
+                if isinstance(line, bytes):
+                    audio.pop(line.split(b" ", 1)[0].decode("utf-8", "replace"), None)
                 continue
             yield from _utterance(config, location, prefix, name, audio.pop(name, f"{name}.flac"), text.strip())
 
