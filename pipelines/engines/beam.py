@@ -9,11 +9,15 @@ A shard passes through its stages in one place: runners fuse neighbouring steps 
 tokens are shuffled. The models load once a worker process, whatever the number of its threads.
 """
 
+import io
 import pickle
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 from uuid import uuid4
 
@@ -23,11 +27,15 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.shared import Shared
 
 from pipelines.engines.protocol import BatchDone, R, Report, ShardJob, StagedJob, Work
-from pipelines.files import exists, join, make_folder, names_in, read_bytes, remove, write_bytes
+from pipelines.files import exists, join, local_path, make_folder, names_in, read_bytes, remove, write_bytes
 from schemas.errors import EngineError, UserError
 from schemas.records import DeadLetter
 
 POLL_S = 0.5
+CLOUD_RUNNERS = frozenset({"DataflowRunner"})
+# Beam writes a transform's name behind whatever it raised
+_WHERE = re.compile(r" \[while running [^\]]*\]$")
+_OWN_ERROR = re.compile(r"(?:^|\s)(?:schemas\.errors\.)?(UserError|EngineError): (.+)$", re.MULTILINE)
 DROPPED = "dropped"
 _STOP = "stop"
 
@@ -58,7 +66,8 @@ class ProcessShard(beam.DoFn):  # type: ignore[misc]
         if exists(self.stop):
             return
         with self.opened.turn:
-            yield self.opened.work(shard, _count)
+            result = self.opened.work(shard, _count)
+        yield result  # what follows in the bundle needs no turn
         for letter in self.job.dead_letters(shard):
             yield beam.pvalue.TaggedOutput(DROPPED, letter)
 
@@ -104,15 +113,6 @@ def build(pipeline: beam.Pipeline, job: ShardJob[Any], shards: Sequence[int], re
     done[DROPPED] | "CountDropped" >> beam.ParDo(CountDropped())
 
 
-def flags(options: Mapping[str, Any]) -> list[str]:
-    """Pipeline options as Beam's own flags: ``{a: 1, b: true, c: [x, y]}`` gives ``--a=1 --b --c=x --c=y``."""
-    found: list[str] = []
-    for name, value in options.items():
-        values = value if isinstance(value, list | tuple) else [value]
-        found += [f"--{name}" if one is True else f"--{name}={one}" for one in values if one is not False]
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class BeamEngine:
     """Any Beam runner.
@@ -128,14 +128,29 @@ class BeamEngine:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def pipeline_options(self) -> PipelineOptions:
-        """Raises UserError for an option that no part of Beam knows."""
+        """Raises UserError for an option that no part of Beam knows, or a value that it cannot take."""
         chosen = {"runner": self.runner, **self._local(), **self.options}
-        parsed = PipelineOptions(flags(chosen))
-        unknown = parsed.get_all_options(drop_default=True, retain_unknown_options=True).keys() - (
-            parsed.get_all_options().keys()
-        )
+        parsed = PipelineOptions.from_dictionary(chosen)
+        said = io.StringIO()
+        try:
+            with redirect_stderr(said):  # argparse prints its usage and ends the process
+                known = parsed.get_all_options()
+                unknown = parsed.get_all_options(drop_default=True, retain_unknown_options=True).keys() - known.keys()
+        except SystemExit as error:
+            why = said.getvalue().strip().rpartition("error: ")[2]
+            raise UserError(f"engine.options: {why}") from error
         if unknown:
-            raise UserError(f"engine.options: Beam has no option {min(unknown)!r}")
+            name = min(unknown)
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UserError(f"engine.options: Beam has no option {name!r}{hint}")
+        for name, value in self.options.items():
+            if value is False and known[name]:
+                raise UserError(f"engine.options.{name}: Beam turns this off by another option, no_{name}: true")
+        if self.runner in CLOUD_RUNNERS and local_path(self.scratch) is not None:
+            raise UserError(
+                f"output: {self.runner}'s workers cannot reach this machine's disk; give a URL such as gs://"
+            )
         return parsed
 
     def _local(self) -> dict[str, Any]:
@@ -156,10 +171,15 @@ class BeamEngine:
         build(pipeline, job, shards, results)
         running = _Running(pipeline)
         seen: set[str] = set()
+        listing_s = 0.0
         try:
             while True:
-                over = running.wait(POLL_S)
-                for name in names_in(results):
+                # a listing that takes long, of many results in a bucket, is asked for less often
+                over = running.wait(max(POLL_S, 10 * listing_s))
+                began = time.monotonic()
+                names = names_in(results)
+                listing_s = time.monotonic() - began
+                for name in names:
                     if name not in seen and name != _STOP:
                         seen.add(name)
                         yield pickle.loads(read_bytes(join(results, name)))  # noqa: S301 (our own workers wrote it)
@@ -214,8 +234,12 @@ class _Running:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, UserError | EngineError):
-                raise cause
+                raise type(cause)(_WHERE.sub("", str(cause))) from error
             cause = cause.__cause__
+        # from another process an error comes as text
+        if told := _OWN_ERROR.findall(str(error)):
+            kind, message = told[-1]
+            raise (UserError if kind == "UserError" else EngineError)(_WHERE.sub("", message)) from error
         lines = [line for line in str(error).splitlines() if line.strip()]
         last = lines[-1] if lines else type(error).__name__
         raise EngineError(f"beam: {last}; what is finished is kept, run again to resume") from error
