@@ -7,7 +7,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("plait", "torch", "transformers", "ray", "apache-beam", "numpy", "pocketsphinx", "torchfcpe", "faster-whisper")
+PACKAGES = (
+    "plait",
+    "torch",
+    "transformers",
+    "ray",
+    "apache-beam",
+    "numpy",
+    "pocketsphinx",
+    "torchfcpe",
+    "faster-whisper",
+)
 
 
 def machine() -> dict[str, object]:

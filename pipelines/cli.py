@@ -1,6 +1,7 @@
 """The command line. Mistakes of the user end in one line and exit code 2, failed runs in exit code 1."""
 
 import inspect as python_inspect
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -61,6 +62,28 @@ def run(
     overrides = [*set_, *([f"engine.kind={engine}"] if engine else [])]
     figures = run_job(load_run(job, overrides=overrides))
     print_figures(figures)
+
+
+@command
+def plan(
+    job: Job,
+    gpu: Annotated[str | None, typer.Option(help="Estimate GPU-hours for it: H100, A100, L4 ...")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Utterances to run through the stages.")] = 12,
+    rates: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Recorded rates, such as benchmarks/results/stages.json.")
+    ] = None,
+    utilisation: Annotated[float, typer.Option(min=0.01, max=1, help="Share of the GPU's peak that is reached.")] = 0.3,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Say what a corpus job would take, without running it: hours, shards, seconds, disk, GPU-hours."""
+    from pipelines.config import load_run
+    from pipelines.plan.plan import plan as estimate
+    from pipelines.plan.text import lines
+
+    found = estimate(load_run(job, overrides=set_), gpu=gpu, sample=sample, rates_file=rates, utilisation=utilisation)
+    for line in [json.dumps(found.to_dict())] if json_ else lines(found):
+        print(line)
 
 
 @command

@@ -9,8 +9,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, SerializeAsAny, Tag
 
 from pipelines.engines.local import LocalEngine
+from pipelines.engines.placement import Resources
 from pipelines.engines.protocol import Engine
-from pipelines.engines.ray import RayEngine, Resources
+from pipelines.engines.ray import RayEngine
 from pipelines.ingest.config import IngestConfig
 from pipelines.yaml_config import TAG, read_yaml, validate
 from schemas.errors import UserError

@@ -44,7 +44,7 @@ class Snapshot:
 
     Args:
         records: Accounted for so far, of ``total``; ``failed`` and ``dropped`` (by stage/code) are among them.
-        hours: Of audio that came out, of this run's and of standing shards.
+        hours: Of audio that came out, of this run's and of standing shards; ``new_hours`` of this run's alone.
         seconds_by_stage: Spent in this run, summed over the workers.
         queued_shards: Of which nothing was heard yet.
         work_s: From the first shard's start to the last one's end, by the workers' clocks: start-up apart.
@@ -57,6 +57,7 @@ class Snapshot:
     failed: int
     dropped: dict[str, int]
     hours: float
+    new_hours: float
     seconds_by_stage: dict[str, float]
     shards: int
     shards_done: int
@@ -103,7 +104,7 @@ class Tally:
         self._first, self._last = float("inf"), 0.0
         for result in standing:
             self.shard(result)
-        self._stood = self._done.records
+        self._stood, self._stood_samples = self._done.records, self._done.samples
 
     def batch(self, done: BatchDone) -> None:
         self._flying.setdefault(done.shard, _Sums()).add(done.records, done)
@@ -128,6 +129,7 @@ class Tally:
             failed=sums.failed,
             dropped=dict(sorted(sums.dropped.items(), key=lambda item: (-item[1], item[0]))),
             hours=round(sums.samples / SAMPLE_RATE_HZ / 3600, 4),
+            new_hours=round((sums.samples - self._stood_samples) / SAMPLE_RATE_HZ / 3600, 6),
             seconds_by_stage={name: round(spent, 2) for name, spent in sums.seconds.items()},
             shards=self._shards,
             shards_done=self._shards_done,

@@ -9,14 +9,15 @@ A shard passes through its stages in one place: runners fuse neighbouring steps 
 tokens are shuffled. The models load once a worker process, whatever the number of its threads.
 """
 
-import multiprocessing
-import os
+import io
 import pickle
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from difflib import get_close_matches
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -25,13 +26,14 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.shared import Shared
 
+from pipelines.engines.beam_running import RunningInProcess, RunningInThread
 from pipelines.engines.protocol import BatchDone, R, Report, ShardJob, StagedJob, Work
-from pipelines.engines.worker import end_with_parent, own_error
-from pipelines.files import exists, join, make_folder, names_in, read_bytes, remove, write_bytes
+from pipelines.files import exists, join, local_path, make_folder, names_in, read_bytes, remove, write_bytes
 from schemas.errors import EngineError, UserError
 from schemas.records import DeadLetter
 
 POLL_S = 0.5
+CLOUD_RUNNERS = frozenset({"DataflowRunner"})
 DROPPED = "dropped"
 _STOP = "stop"
 
@@ -62,7 +64,8 @@ class ProcessShard(beam.DoFn):  # type: ignore[misc]
         if exists(self.stop):
             return
         with self.opened.turn:
-            yield self.opened.work(shard, _count)
+            result = self.opened.work(shard, _count)
+        yield result  # what follows in the bundle needs no turn
         for letter in self.job.dead_letters(shard):
             yield beam.pvalue.TaggedOutput(DROPPED, letter)
 
@@ -108,15 +111,6 @@ def build(pipeline: beam.Pipeline, job: ShardJob[Any], shards: Sequence[int], re
     done[DROPPED] | "CountDropped" >> beam.ParDo(CountDropped())
 
 
-def flags(options: Mapping[str, Any]) -> list[str]:
-    """Pipeline options as Beam's own flags: ``{a: 1, b: true, c: [x, y]}`` gives ``--a=1 --b --c=x --c=y``."""
-    found: list[str] = []
-    for name, value in options.items():
-        values = value if isinstance(value, list | tuple) else [value]
-        found += [f"--{name}" if one is True else f"--{name}={one}" for one in values if one is not False]
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class BeamEngine:
     """Any Beam runner.
@@ -132,14 +126,29 @@ class BeamEngine:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def pipeline_options(self) -> PipelineOptions:
-        """Raises UserError for an option that no part of Beam knows."""
+        """Raises UserError for an option that no part of Beam knows, or a value that it cannot take."""
         chosen = {"runner": self.runner, **self._local(), **self.options}
-        parsed = PipelineOptions(flags(chosen))
-        unknown = parsed.get_all_options(drop_default=True, retain_unknown_options=True).keys() - (
-            parsed.get_all_options().keys()
-        )
+        parsed = PipelineOptions.from_dictionary(chosen)
+        said = io.StringIO()
+        try:
+            with redirect_stderr(said):  # argparse prints its usage and ends the process
+                known = parsed.get_all_options()
+                unknown = parsed.get_all_options(drop_default=True, retain_unknown_options=True).keys() - known.keys()
+        except SystemExit as error:
+            why = said.getvalue().strip().rpartition("error: ")[2]
+            raise UserError(f"engine.options: {why}") from error
         if unknown:
-            raise UserError(f"engine.options: Beam has no option {min(unknown)!r}")
+            name = min(unknown)
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UserError(f"engine.options: Beam has no option {name!r}{hint}")
+        for name, value in self.options.items():
+            if value is False and known[name]:
+                raise UserError(f"engine.options.{name}: Beam turns this off by another option, no_{name}: true")
+        if self.runner in CLOUD_RUNNERS and local_path(self.scratch) is not None:
+            raise UserError(
+                f"output: {self.runner}'s workers cannot reach this machine's disk; give a URL such as gs://"
+            )
         return parsed
 
     def _local(self) -> dict[str, Any]:
@@ -157,18 +166,23 @@ class BeamEngine:
         results = join(self.scratch, f"results-{uuid4().hex[:8]}")
         make_folder(results)
         options = self.pipeline_options()
-        running: _Thread | _Process
+        running: RunningInThread | RunningInProcess
         if self.runner == "DirectRunner" and self.workers > 1:
-            running = _Process(options, job, shards, results)
+            running = RunningInProcess(options, partial(build, job=job, shards=list(shards), results=results))
         else:
             pipeline = beam.Pipeline(options=options)
             build(pipeline, job, shards, results)
-            running = _Thread(pipeline)
+            running = RunningInThread(pipeline)
         seen: set[str] = set()
+        listing_s = 0.0
         try:
             while True:
-                over = running.wait(POLL_S)
-                for name in names_in(results):
+                # a listing that takes long, of many results in a bucket, is asked for less often
+                over = running.wait(max(POLL_S, 10 * listing_s))
+                began = time.monotonic()
+                names = names_in(results)
+                listing_s = time.monotonic() - began
+                for name in names:
                     if name not in seen and name != _STOP:
                         seen.add(name)
                         yield pickle.loads(read_bytes(join(results, name)))  # noqa: S301 (our own workers wrote it)
@@ -182,98 +196,3 @@ class BeamEngine:
                 write_bytes(join(results, _STOP), b"")
                 running.cancel()
             remove(results)
-
-
-class _Thread:
-    """A pipeline on its way, in a thread: local runners block until they are done."""
-
-    def __init__(self, pipeline: beam.Pipeline) -> None:
-        self._pipeline = pipeline
-        self._result: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="plait-beam", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._result = self._pipeline.run()
-            self._result.wait_until_finish()
-        except BaseException as error:  # handed to the driver's thread
-            self._error = error
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it is over."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def cancel(self) -> None:
-        """Ask the runner to stop; the local ones end with the shards that they work on."""
-        deadline = time.monotonic() + 1.0
-        while self._result is None and self._thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if self._result is not None and hasattr(self._result, "cancel"):
-            self._result.cancel()
-        self._thread.join()
-
-    def raise_error(self) -> None:
-        """Raises what the pipeline raised: an error of ours as itself, anything else as EngineError."""
-        if self._error is not None:
-            raise own_error(self._error, engine="beam") from self._error
-
-
-class _Process:
-    """The local runner with worker processes, in a process of its own.
-
-    It waits for ever for a worker that was killed; only its own end ends it and the other workers, who live as long
-    as their connection to it.
-    """
-
-    def __init__(self, options: PipelineOptions, job: ShardJob[Any], shards: Sequence[int], results: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._answer, theirs = context.Pipe(duplex=False)
-        arguments = (options, job, list(shards), results, theirs)
-        self._process = context.Process(target=_run_alone, args=arguments, name="plait-beam")
-        self._process.start()
-        theirs.close()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it is over."""
-        self._process.join(seconds)
-        return not self._process.is_alive()
-
-    def cancel(self) -> None:
-        """Wait: the file that says stop is there, and it ends with the shards that it works on."""
-        self._process.join()
-
-    def raise_error(self) -> None:
-        """Raises what the pipeline raised, or EngineError where it ended without a word."""
-        try:
-            error = self._answer.recv()
-        except EOFError:
-            error = EngineError(
-                "a worker process died (out of memory, or killed); what is finished is kept, run again to resume"
-            )
-        if error is not None:
-            raise error
-
-
-def _run_alone(
-    options: PipelineOptions, job: ShardJob[Any], shards: list[int], results: str, answer: Connection
-) -> None:
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    threading.excepthook = _end_with_worker
-    try:
-        pipeline = beam.Pipeline(options=options)
-        build(pipeline, job, shards, results)
-        pipeline.run().wait_until_finish()
-    except BaseException as error:  # handed to the driver
-        answer.send(own_error(error, engine="beam"))
-    else:
-        answer.send(None)
-
-
-def _end_with_worker(raised: threading.ExceptHookArgs) -> None:
-    """The thread that waits for a worker process raises where it failed, and nobody else is told."""
-    if raised.thread is not None and raised.thread.name == "run_worker":
-        os._exit(1)
-    threading.__excepthook__(raised)

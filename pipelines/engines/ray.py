@@ -10,6 +10,7 @@ parts are all there is assembled by a task and committed, so it doesn't wait for
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,21 +20,14 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from pipelines.engines.placement import Resources, place, shortage
 from pipelines.engines.protocol import BatchDone, Part, R, Report, ShardJob, StagedJob
 from pipelines.engines.worker import own_error
 from schemas.errors import EngineError, UserError
 
 TASK_CPUS = 0.25  # of a task that reads rows or assembles a shard: mostly waiting for a disk
+CONNECT_S = 10.0
 ASSEMBLY_TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What a pool of actors asks for: ``num_cpus`` and ``num_gpus`` are an actor's."""
-
-    workers: int
-    num_cpus: float
-    num_gpus: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +48,9 @@ class RayEngine:
     def run(self, job: ShardJob[R], shards: Sequence[int], report: Report) -> Iterator[R]:
         if not shards:
             return
-        with _Session(self, [("shards", self.resources)]) as ray:
+        with _Session(self, [("shards", self.resources)]) as (ray, initial):
             rows = _shard_rows(ray, shards)
-            pool = _pool(ray, self.resources, len(shards))
+            pool = _pool(ray, self.resources, len(shards), initial[0])
             flow = rows.map_batches(_ShardActor, fn_constructor_args=(job,), batch_size=1, **pool)
             for row in _results(flow):
                 done, result = cloudpickle.loads(row["packed"])
@@ -73,16 +67,16 @@ class RayEngine:
                 f"engine.stages: this job has no stage {min(unknown)!r} (it has: {', '.join(job.stage_names)})"
             )
         pools = pools_of(job.stage_names, self.resources, self.stages)
-        with _Session(self, [("+".join(names), resources) for names, resources in pools]) as ray:
+        with _Session(self, [("+".join(names), resources) for names, resources in pools]) as (ray, initial):
             flow = _shard_rows(ray, shards).map_batches(
-                _Read, fn_constructor_args=(job,), batch_size=1, **_pool(ray, Resources(1, TASK_CPUS, 0), 1)
+                _Read, fn_constructor_args=(job,), batch_size=1, **_pool(ray, Resources(1, TASK_CPUS, 0), 1, 1)
             )
-            for place, (names, resources) in enumerate(pools):
+            for number, (names, resources) in enumerate(pools):
                 flow = flow.map_batches(
                     _StageActor,
-                    fn_constructor_args=(job, names, place == len(pools) - 1),
+                    fn_constructor_args=(job, names, number == len(pools) - 1),
                     batch_size=1,
-                    **_pool(ray, resources, len(shards)),
+                    **_pool(ray, resources, len(shards), initial[number]),
                 )
             yield from _assembled(ray, job, flow, report)
 
@@ -99,9 +93,10 @@ def _shard_rows(ray: Any, shards: Sequence[int]) -> Any:
     return ray.data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
 
 
-def _pool(ray: Any, resources: Resources, most: int) -> dict[str, Any]:
+def _pool(ray: Any, resources: Resources, most: int, initial: int) -> dict[str, Any]:
+    """A pool starts with what fits now, so that none keeps another from its first actor, and may grow later."""
     size = min(resources.workers, most)
-    strategy = ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size)
+    strategy = ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=min(initial, size))
     return {"compute": strategy, "num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus}
 
 
@@ -197,8 +192,10 @@ class _Session:
     def __init__(self, engine: RayEngine, pools: Sequence[tuple[str, Resources]]) -> None:
         self._engine, self._pools = engine, pools
         self._started = False
+        self._asked = False
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> tuple[Any, list[int]]:
+        """Ray, and how many workers of each pool to start with."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         # the meter tells how it goes; Ray's own lines would tear it
@@ -209,67 +206,78 @@ class _Session:
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
         if not ray.is_initialized():
+            self._connect(ray)
             self._started = True
-            address = self._engine.address
-            cpus = sum(pool.workers * pool.num_cpus for _, pool in self._pools) + 4 * TASK_CPUS
-            try:
-                ray.init(
-                    address=address,
-                    include_dashboard=False if address is None else None,
-                    log_to_driver=False,
-                    logging_level="error",
-                    **({"num_cpus": max(os.cpu_count() or 1, int(cpus + 1))} if address is None else {}),
-                )
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise UserError(f"engine.address: no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
+        ray.data.DataContext.get_current().enable_progress_bars = False
         try:
-            self._require(ray)
+            return ray, self._place(ray)
         except BaseException:
             self.__exit__()
             raise
-        return ray
+
+    def _connect(self, ray: Any) -> None:
+        """Raises UserError where nobody answers at the address, or the cluster refuses."""
+        address = self._address
+        if address is None:
+            cpus = sum(pool.workers * pool.num_cpus for _, pool in self._pools) + 4 * TASK_CPUS
+            ray.init(
+                num_cpus=max(os.cpu_count() or 1, int(cpus + 1)),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="error",
+            )
+            return
+        where = f"engine.address: no Ray cluster at {address}"
+        host, separator, port = address.removeprefix("ray://").rpartition(":")
+        if separator and port.isdigit():
+            try:  # Ray itself would try for minutes
+                socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+            except OSError as error:
+                raise UserError(f"{where}: {error.strerror or error}; start one with `ray start --head`") from error
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="error")
+        except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
+            if "AuthenticationError" in f"{type(error).__name__} {error}":
+                raise UserError(
+                    f"engine.address: the Ray cluster at {address} wants a token; set RAY_AUTH_MODE=token and "
+                    "RAY_AUTH_TOKEN as on its head node"
+                ) from error
+            raise UserError(f"{where}: {str(error).strip().splitlines()[0]}") from error
+
+    @property
+    def _address(self) -> str | None:
+        # `ray job submit` tells a job of its cluster in this way
+        return self._engine.address or os.environ.get("RAY_ADDRESS")
 
     def __exit__(self, *_: object) -> None:
-        if self._started:
-            import ray
+        import ray
 
+        if self._asked:
+            from ray.autoscaler.sdk import request_resources
+
+            request_resources(bundles=[])  # a request stands until it is replaced, and would keep the nodes
+        if self._started:
             ray.shutdown()
 
-    def _require(self, ray: Any) -> None:
+    def _place(self, ray: Any) -> list[int]:
         """Wait until an actor of every pool fits beside the tasks; ask the autoscaler for what is missing.
 
         Raises:
             UserError: The cluster did not grow to it in time.
         """
-        need = {
-            "CPU": sum(pool.num_cpus for _, pool in self._pools) + 2 * TASK_CPUS,
-            "GPU": sum(pool.num_gpus for _, pool in self._pools),
-        }
+        wanted = [pool for _, pool in self._pools]
         deadline = time.monotonic() + self._engine.start_timeout_s
-        asked = False
         while True:
-            have = ray.cluster_resources()
-            short = [name for name, amount in need.items() if amount > have.get(name, 0.0)]
-            if not short:
-                return
-            if self._engine.address is None or time.monotonic() > deadline:
-                break
-            if not asked:
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            placed = place(wanted, nodes, task_cpus=2 * TASK_CPUS)
+            if self._address is not None and placed != [pool.workers for pool in wanted] and not self._asked:
                 from ray.autoscaler.sdk import request_resources
 
-                bundles = [{"CPU": p.num_cpus, "GPU": p.num_gpus} for _, p in self._pools for _ in range(p.workers)]
-                request_resources(bundles=[{k: v for k, v in bundle.items() if v} for bundle in bundles])
-                asked = True
+                request_resources(bundles=[pool.bundle for pool in wanted for _ in range(pool.workers)])
+                self._asked = True
+            lacking = shortage(self._pools, nodes, task_cpus=2 * TASK_CPUS)
+            if lacking is None:
+                return placed
+            if self._address is None or time.monotonic() > deadline:
+                raise UserError(f"engine: {lacking}")
             time.sleep(1.0)
-        name = short[0]
-        asking = ", ".join(
-            f"{label} {getattr(pool, f'num_{name.lower()}s'):g}"
-            for label, pool in self._pools
-            if getattr(pool, f"num_{name.lower()}s")
-        )
-        raise UserError(
-            f"engine: one worker of each stage needs {need[name]:g} {name}s together ({asking}), the Ray cluster has "
-            f"{have.get(name, 0.0):g}; add nodes, or lower engine.num_{name.lower()}s or engine.stages"
-        )

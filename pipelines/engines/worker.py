@@ -2,9 +2,14 @@
 
 import multiprocessing
 import os
+import re
 from multiprocessing.connection import wait
 
 from schemas.errors import EngineError, UserError
+
+# Beam writes a transform's name behind whatever it raised
+_WHERE = re.compile(r" \[while running [^\]]*\]$")
+_OWN_ERROR = re.compile(r"(?:^|\s)(?:schemas\.errors\.)?(UserError|EngineError): (.+)$", re.MULTILINE)
 
 
 def limit_threads() -> None:
@@ -28,8 +33,12 @@ def own_error(error: BaseException, *, engine: str) -> Exception:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, UserError | EngineError):
-            return cause
+            return type(cause)(_WHERE.sub("", str(cause)))
         cause = cause.__cause__ or getattr(cause, "cause", None)
+    # from another process an error may come as text alone
+    if told := _OWN_ERROR.findall(str(error)):
+        kind, message = told[-1]
+        return (UserError if kind == "UserError" else EngineError)(_WHERE.sub("", message))
     lines = [line for line in str(error).splitlines() if line.strip()]
     last = lines[-1].strip() if lines else type(error).__name__
     return EngineError(f"{engine}: {last}; what is finished is kept, run again to resume")

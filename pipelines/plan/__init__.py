@@ -1,0 +1,1 @@
+"""`plait plan`: what a corpus job would take, without running it."""
