@@ -8,7 +8,7 @@ import time
 
 from benchmarks.record import save
 from pipelines.config import load_run
-from pipelines.engines.worker import limit_threads
+from pipelines.engines.worker import prepare_worker
 from pipelines.ingest import read_rows
 from pipelines.run import encoder_configs
 from pipelines.stages import Align, Decode, Encode, apply_stage
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=200, help="utterances, first by id")
     args = parser.parse_args()
 
-    limit_threads()
+    prepare_worker()
     config = load_run(args.job)
     rows = sorted(row for row in read_rows(config.sources[0]) if isinstance(row, SourceRow))[: args.limit]
     encoders = [Encode(encoder) for encoder in encoder_configs(config)]

@@ -236,6 +236,8 @@ def print_figures(figures: dict[str, Any], indent: str = "") -> None:
 def main() -> None:
     # Threads that wait by spinning crawl when another process wants a core; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # onnxruntime, which faster-whisper brings, reads this when it is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     app()
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 
 from pipelines.commits import read_commit, write_commit
 from pipelines.engines.protocol import BatchDone, Report
-from pipelines.engines.worker import limit_threads
+from pipelines.engines.worker import prepare_worker
 from pipelines.files import join, remove
 from pipelines.partition import ShardInputs, Spills, read_rows
 from pipelines.stages import Align, Decode, Encode, Stage, Transcribe, apply_stage
@@ -149,7 +149,7 @@ class CorpusJob:
             dropped, seconds = [], {}
 
     def open_stages(self, names: Sequence[str]) -> Callable[[Batch], Batch]:
-        limit_threads()
+        prepare_worker()
         runs = [(stage.name, stage.open()) for stage in self.stages if stage.name in names]
 
         def step(batch: Batch) -> Batch:

@@ -12,9 +12,11 @@ _WHERE = re.compile(r" \[while running [^\]]*\]$")
 _OWN_ERROR = re.compile(r"(?:^|\s)(?:schemas\.errors\.)?(UserError|EngineError): (.+)$", re.MULTILINE)
 
 
-def limit_threads() -> None:
-    """One thread a worker: processes use the cores, and sums have one order whatever the machine."""
+def prepare_worker() -> None:
+    """One thread a worker: processes use the cores, and sums have one order whatever the machine. No library calls
+    home."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import torch
 
     torch.set_num_threads(1)

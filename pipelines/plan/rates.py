@@ -11,7 +11,7 @@ import yaml
 
 from pipelines.config import RunConfig
 from pipelines.corpus import stored
-from pipelines.engines.worker import limit_threads
+from pipelines.engines.worker import prepare_worker
 from pipelines.files import exists, join, read_text
 from pipelines.metrics import read_metrics
 from pipelines.plan.flops import flop_counter
@@ -43,7 +43,7 @@ class Trial:
 
     Args:
         rates: None where no utterance came through.
-        flops: Floating-point operations of a stage on a second of audio; stages without torch have none.
+        flops: Floating-point operations of a stage on a second of audio; stages that take no GPU have none.
     """
 
     rates: Rates | None
@@ -90,9 +90,15 @@ def rates_of_file(path: str, stages: Sequence[Stage]) -> Rates:
     return Rates(seconds, f"{path} ({figures.get('job', 'an unnamed job')} on {machine})", load_seconds)
 
 
+def takes_gpu(stage: Stage) -> bool:
+    """Whether the stage's backend can be put on a device; torch alone doesn't say so."""
+    backend = getattr(stage, "encoder", None) or getattr(stage, "aligner", None)
+    return hasattr(backend, "device")
+
+
 def try_stages(stages: Sequence[Stage], rows: Sequence[SourceRow], *, batch_rows: int, keep_audio: bool) -> Trial:
     """Run rows through the stages here, on one thread, and count what torch computes."""
-    limit_threads()
+    prepare_worker()
     seconds: dict[str, float] = {}
     flops: dict[str, float] = {}
     load_seconds = 0.0
@@ -115,7 +121,7 @@ def try_stages(stages: Sequence[Stage], rows: Sequence[SourceRow], *, batch_rows
         if not audio_s:
             return Trial(None, {}, 0, 0.0)
         seconds[stage.name] = spent / audio_s
-        if counter.total and counted:
+        if takes_gpu(stage) and counter.total and counted:
             flops[stage.name] = counter.total / _audio_s(counted)
     utterances = [cast(Utterance, utterance) for batch in batches for utterance in batch]
     audio_s = _audio_s(utterances)

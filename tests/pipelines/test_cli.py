@@ -32,7 +32,7 @@ def job_file(tmp_path):
     ("override", "message"),
     [
         ("ingset.path=x", "ingset: unknown key; did you mean ingest?"),
-        ("align.beam=3", "align.beam: unknown key; did you mean beams?"),
+        ("align.scal=3", "align.scal: unknown key; did you mean scale?"),
         (
             "units.kind=wisper",
             "units.kind: no backend named 'wisper' (there are: whisper, hubert); did you mean whisper?",
@@ -40,7 +40,6 @@ def job_file(tmp_path):
         ("ingest.path=nowhere.tsv", "nowhere.tsv"),
         ("units.codebook=nowhere.npz", "nowhere.npz"),
         ("output=/proc/plait/out", "cannot write to /proc/plait/out"),
-        ("output=memory://out", "output: memory://out is remote; write to a local or mounted folder and copy it"),
         ("output=nosuch://out", "nosuch://out: Protocol not known: nosuch"),
         ("store.shards=0", "store.shards: input should be greater than or equal to 1"),
         ("text.path=nowhere", "nowhere"),

@@ -8,6 +8,7 @@ is 32 ms; the LSTM state is carried from block to block, so a long recording cos
 """
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ def load_vad() -> SileroVad:
     Raises:
         UserError: The package is missing.
     """
+    # read when it is imported; without it the library leaves a session file behind and would call home
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -101,7 +101,7 @@ def test_rates_of_a_run_in_the_same_folder_come_first(small_corpus: Path):
     assert rates is not None
     assert {"decode", "align", "units", "pitch", "style", "write"} <= rates.seconds.keys()
     assert plan(config).rates == rates.source
-    other = job(small_corpus, output="out", overrides=("align.beams=[1.0e-80]",))
+    other = job(small_corpus, output="out", overrides=("align.scale=0.25",))
     assert rates_of_previous_run(other) is None
     assert rates_of_previous_run(job(small_corpus, output="nowhere")) is None
 
