@@ -33,6 +33,9 @@ class LocalEngineConfig(Section):
     kind: Literal["local"] = "local"
     workers: int = Field(default=2, ge=1)
 
+    def workers_of(self, stage: str) -> int:
+        return self.workers
+
     def build(self, scratch: str) -> Engine:
         return LocalEngine(self.workers)
 
@@ -60,6 +63,9 @@ class RayEngineConfig(ResourcesConfig):
     stages: dict[str, ResourcesConfig] = Field(default_factory=dict)
     start_timeout_s: float = Field(default=60, ge=0)
 
+    def workers_of(self, stage: str) -> int:
+        return self.stages.get(stage, self).workers
+
     def build(self, scratch: str) -> Engine:
         return RayEngine(
             self.build_resources(),
@@ -76,6 +82,9 @@ class BeamEngineConfig(Section):
     workers: int = Field(default=2, ge=1)
     runner: str = "DirectRunner"
     options: dict[str, bool | int | float | str | list[str]] = Field(default_factory=dict)
+
+    def workers_of(self, stage: str) -> int:
+        return self.workers
 
     def build(self, scratch: str) -> Engine:
         # what Beam lacks of clouds that nobody asked for is no news

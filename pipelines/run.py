@@ -114,14 +114,17 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
     standing = list(_standing(job))
     if standing:
         print(f"corpus: {len(standing)} of {num_shards} shards stand already", flush=True)
+    gpu_stages = frozenset(encoder.stream_kind for encoder in encoder_configs(config) if on_gpu(encoder))
     tally = Tally(
         total=parted.total,
         shards=num_shards,
         standing=standing,
-        gpu_stages=frozenset(encoder.stream_kind for encoder in encoder_configs(config) if on_gpu(encoder)),
-        gpu_workers=config.engine.workers,
+        gpu_stages=gpu_stages,
+        gpu_workers=max((config.engine.workers_of(stage) for stage in gpu_stages), default=1),
     )
-    todo = sorted(set(range(num_shards)) - {result.shard for result in standing})
+    # the largest first: the last to end is then a small one, and no worker waits long for it
+    missing = set(range(num_shards)) - {result.shard for result in standing}
+    todo = sorted(missing, key=lambda shard: (-parted.inputs[shard].rows, shard))
     if todo:
         withdraw(folder.corpus)
         _build_shards(config, folder, job, todo, tally, still_ours)

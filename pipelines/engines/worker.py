@@ -5,6 +5,8 @@ import os
 import re
 from multiprocessing.connection import wait
 
+from threadpoolctl import threadpool_limits
+
 from schemas.errors import EngineError, UserError
 
 # Beam writes a transform's name behind whatever it raised
@@ -15,10 +17,12 @@ _OWN_ERROR = re.compile(r"(?:^|\s)(?:schemas\.errors\.)?(UserError|EngineError):
 def prepare_worker() -> None:
     """One thread a worker: processes use the cores, and sums have one order whatever the machine. No library calls
     home."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    for library in ("OMP", "OPENBLAS", "MKL"):  # read by those that are not loaded yet
+        os.environ[f"{library}_NUM_THREADS"] = "1"
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import torch
 
+    threadpool_limits(1)  # the others: numpy's matrix products took a second core
     torch.set_num_threads(1)
 
 
