@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -58,8 +59,8 @@ class RunningInThread:
 class RunningInProcess:
     """The local runner with worker processes, in a process of its own.
 
-    It waits for ever for a worker that was killed; only its own end ends it and the other workers, who live as long
-    as their connection to it.
+    It waits for ever for a worker that was killed; only its own end ends it. The other workers would end when they
+    miss their connection, but one that is still starting waits a minute for it: so all end as a group.
     """
 
     def __init__(self, options: PipelineOptions, build: Build) -> None:
@@ -91,7 +92,8 @@ class RunningInProcess:
 
 
 def _run_alone(options: PipelineOptions, build: Build, answer: Connection) -> None:
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    os.setsid()  # a group of its own with the workers that Beam starts, so that they can end together
+    threading.Thread(target=end_with_parent, kwargs={"group": True}, daemon=True).start()
     threading.excepthook = _end_with_worker
     try:
         pipeline = beam.Pipeline(options=options)
@@ -106,5 +108,5 @@ def _run_alone(options: PipelineOptions, build: Build, answer: Connection) -> No
 def _end_with_worker(raised: threading.ExceptHookArgs) -> None:
     """The thread that waits for a worker process raises where it failed, and nobody else is told."""
     if raised.thread is not None and raised.thread.name == "run_worker":
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)
     threading.__excepthook__(raised)

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import signal
 from multiprocessing.connection import wait
 
 from threadpoolctl import threadpool_limits
@@ -26,12 +27,19 @@ def prepare_worker() -> None:
     torch.set_num_threads(1)
 
 
-def end_with_parent() -> None:
-    """A driver that was killed closes nothing behind it; its workers must not outlive it."""
+def end_with_parent(*, group: bool = False) -> None:
+    """A driver that was killed closes nothing behind it; its workers must not outlive it.
+
+    Args:
+        group: End the whole process group, whose leader this process is.
+    """
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    if parent is None:
+        return
+    wait([parent.sentinel])
+    if group:
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 def own_error(error: BaseException, *, engine: str) -> Exception:
