@@ -26,7 +26,7 @@ from tests.pipelines.conftest import prompts, write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 _PR_SET_CHILD_SUBREAPER = 36
-_GONE_WITHIN_S = 20.0
+_GONE_WITHIN_S = 60.0  # Ray's processes end when they miss their node, on a busy machine after half a minute
 _RUN_WITHIN_S = 300.0
 
 JOB = """\
