@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -95,4 +94,3 @@ def test_rows_are_dealt_evenly_or_not_at_all():
     with joined_world({}) as alone:
         assert alone == World()
     assert alone.any(True)
-    assert shutil.which("torchrun")
