@@ -24,7 +24,7 @@ check: .venv/.ready
 bench: .venv/.ready  ## seconds and x real time of every stage, to benchmarks/results/stages.json
 	$(BIN)/python -m benchmarks.stages
 
-faults: .venv/.ready  ## 32 killed runs on local, Ray and Beam, to benchmarks/results/faults.json
+faults: .venv/.ready  ## 36 killed runs on local, Ray and Beam, to benchmarks/results/faults.json
 	$(BIN)/python -m benchmarks.faults
 
 fuzz: .venv/.ready  ## 2,000 damaged inputs, to benchmarks/results/fuzz.json

@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 
 from pipelines.engines.placement import Resources, place, shortage
 from pipelines.engines.protocol import BatchDone, Part, R, Report, ShardJob, StagedJob
+from pipelines.engines.ray_watcher import watched
 from pipelines.engines.worker import own_error
 from schemas.errors import EngineError, UserError
 
@@ -191,7 +193,7 @@ class _Session:
 
     def __init__(self, engine: RayEngine, pools: Sequence[tuple[str, Resources]]) -> None:
         self._engine, self._pools = engine, pools
-        self._started = False
+        self._exits = ExitStack()
         self._asked = False
 
     def __enter__(self) -> tuple[Any, list[int]]:
@@ -205,15 +207,20 @@ class _Session:
 
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        if not ray.is_initialized():
-            self._connect(ray)
-            self._started = True
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        try:
-            return ray, self._place(ray)
-        except BaseException:
-            self.__exit__()
-            raise
+        with ExitStack() as exits:
+            if not ray.is_initialized():
+                if self._address is None:
+                    exits.enter_context(watched())
+                self._connect(ray)
+                exits.callback(ray.shutdown)
+            exits.callback(self._ask_no_more)
+            ray.data.DataContext.get_current().enable_progress_bars = False
+            placed = self._place(ray)
+            self._exits = exits.pop_all()
+        return ray, placed
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
 
     def _connect(self, ray: Any) -> None:
         """Raises UserError where nobody answers at the address, or the cluster refuses."""
@@ -249,15 +256,11 @@ class _Session:
         # `ray job submit` tells a job of its cluster in this way
         return self._engine.address or os.environ.get("RAY_ADDRESS")
 
-    def __exit__(self, *_: object) -> None:
-        import ray
-
+    def _ask_no_more(self) -> None:
         if self._asked:
             from ray.autoscaler.sdk import request_resources
 
             request_resources(bundles=[])  # a request stands until it is replaced, and would keep the nodes
-        if self._started:
-            ray.shutdown()
 
     def _place(self, ray: Any) -> list[int]:
         """Wait until an actor of every pool fits beside the tasks; ask the autoscaler for what is missing.
