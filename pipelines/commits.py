@@ -28,11 +28,15 @@ def read_commit(folder: str, shard: int) -> ShardCommit:
     return ShardCommit.from_json(read_text(commit_url(folder, shard)))
 
 
+def committed(folder: str) -> list[str]:
+    """Sorted names of the shards whose commit and tar both stand."""
+    tars = set(names_in(folder))
+    return [tar for name in names_in(commits_folder(folder)) if (tar := name.removesuffix(".json")) in tars]
+
+
 def read_commits(folder: str) -> Iterator[ShardCommit]:
     """The commits of all shards whose tar stands too, in order of their numbers, one at a time in memory."""
-    tars = set(names_in(folder))
-    names = [name for name in names_in(commits_folder(folder)) if name.removesuffix(".json") in tars]
-    for text in read_texts([join(commits_folder(folder), name) for name in names]):
+    for text in read_texts([join(commits_folder(folder), f"{name}.json") for name in committed(folder)]):
         yield ShardCommit.from_json(text)
 
 

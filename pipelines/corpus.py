@@ -168,6 +168,7 @@ class CorpusJob:
 
     def open(self) -> Callable[[int, Report], ShardResult]:
         step = self.open_stages(self.stage_names)
+        fingerprint = self.fingerprint
 
         def work(shard: int, report: Report) -> ShardResult:
             counts: dict[str, int] = {}
@@ -182,7 +183,7 @@ class CorpusJob:
                     add_up(seconds, batch.seconds)
                     report(batch.done)
 
-            return self._commit(shard, samples(), counts, dropped, seconds, began)
+            return self._commit(shard, samples(), fingerprint, counts, dropped, seconds, began)
 
         return work
 
@@ -209,7 +210,8 @@ class CorpusJob:
                 yield from read_samples(self._part_url(shard, part.index))
 
         dropped = [letter for part in parts for letter in part.dropped]
-        result = self._commit(shard, samples(), counts, dropped, seconds, min(part.began for part in parts))
+        began = min(part.began for part in parts)
+        result = self._commit(shard, samples(), self.fingerprint, counts, dropped, seconds, began)
         remove(join(self.parts, f"{shard:05d}"))
         return result
 
@@ -227,6 +229,7 @@ class CorpusJob:
         self,
         shard: int,
         samples: Iterator[tuple[str, Sample]],
+        fingerprint: str,
         counts: dict[str, int],
         dropped: list[DeadLetter],
         seconds: dict[str, float],
@@ -237,7 +240,7 @@ class CorpusJob:
         spent = sum(seconds.values())
         entry = write_shard(self.folder, shard, samples, counts=counts)
         inputs = self.inputs[shard]
-        commit = ShardCommit(entry, tuple(sorted(dropped)), inputs.digest, self.fingerprint, inputs.opted_out)
+        commit = ShardCommit(entry, tuple(sorted(dropped)), inputs.digest, fingerprint, inputs.opted_out)
         write_commit(self.folder, commit)
         # what is left of the time when the stages' own is taken away
         add_up(seconds, {"write": time.perf_counter() - start - (sum(seconds.values()) - spent)})

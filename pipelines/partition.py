@@ -4,8 +4,8 @@ Rows are gathered up to a bound and spilled: one Arrow file a spill, one record 
 holds a bounded number of rows, a worker reads its own shard's alone, and the number of files does not grow with the
 number of shards::
 
-    .rows/rows-00000.arrow      batch 0: rows of shard 0   batch 1: rows of shard 1   ...
-    .rows/letters-00000.arrow   the same of what the reader had to refuse, where there is any
+    rows-00000.arrow      batch 0: rows of shard 0   batch 1: rows of shard 1   ...
+    letters-00000.arrow   the same of what the reader had to refuse, where there is any
 """
 
 import hashlib

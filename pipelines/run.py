@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipelines.bake import bake
-from pipelines.commits import commits_folder, read_commits, withdraw
+from pipelines.commits import commits_folder, committed, read_commits, withdraw
 from pipelines.config import RunConfig
 from pipelines.corpus import CorpusJob, ShardResult, add_up, count_causes
 from pipelines.engines.protocol import BatchDone
@@ -24,7 +24,7 @@ from pipelines.opted_out import read_opted_out
 from pipelines.partition import Parted, partition
 from pipelines.run_folder import RunFolder
 from pipelines.stages import Align, Decode, Encode, Transcribe
-from pipelines.store import ShardSet
+from pipelines.store import ShardSet, shard_name, shard_number
 from pipelines.store_manifest import write_store_manifest
 from pipelines.text_tokenizer import check_tokenizer, prepare_tokenizer
 from schemas.errors import EngineError, TransientError, UserError
@@ -169,11 +169,12 @@ def _check_shards(folder: RunFolder, num_shards: int) -> None:
     Raises:
         UserError: The corpus in the folder has more shards than the job asks for.
     """
-    beyond = [commit.entry.shard for commit in read_commits(folder.corpus) if commit.entry.shard >= num_shards]
+    expected = {shard_name(shard) for shard in range(num_shards)}
+    beyond = [name for name in committed(folder.corpus) if name not in expected]
     if beyond:
         raise UserError(
-            f"store.shards: {folder.corpus} holds shards up to number {max(beyond)}, the job asks for {num_shards}; "
-            "keep the number, or choose another output"
+            f"store.shards: {folder.corpus} holds shards up to number {shard_number(beyond[-1])}, the job asks for "
+            f"{num_shards}; keep the number, or choose another output"
         )
 
 

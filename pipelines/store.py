@@ -38,6 +38,10 @@ def shard_name(shard: int) -> str:
     return f"shard-{shard:05d}.tar"
 
 
+def shard_number(name: str) -> int:
+    return int(name.removeprefix("shard-").removesuffix(".tar"))
+
+
 def key_of(utterance_id: str) -> str:
     """Tar key of an utterance id: letters, digits, ``_`` and ``-`` stay, the rest is percent-encoded."""
     return quote(utterance_id, safe="").replace(".", "%2E").replace("~", "%7E")

@@ -93,7 +93,7 @@ class RunningInProcess:
 
 def _run_alone(options: PipelineOptions, build: Build, answer: Connection) -> None:
     os.setsid()  # a group of its own with the workers that Beam starts, so that they can end together
-    threading.Thread(target=end_with_parent, kwargs={"group": True}, daemon=True).start()
+    end_with_parent(group=True)
     threading.excepthook = _end_with_worker
     try:
         pipeline = beam.Pipeline(options=options)

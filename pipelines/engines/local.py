@@ -1,7 +1,6 @@
 """This machine: in this process, or in a pool of worker processes."""
 
 import multiprocessing
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,7 +20,7 @@ _report: Report
 
 def _open(job: ShardJob[Any], reports: "SimpleQueue[BatchDone]") -> None:
     global _run, _report
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     _report = reports.put
     _run = job.open()
 

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import re
 import signal
-from multiprocessing.connection import wait
+import threading
 
 from threadpoolctl import threadpool_limits
 
@@ -28,15 +28,22 @@ def prepare_worker() -> None:
 
 
 def end_with_parent(*, group: bool = False) -> None:
-    """A driver that was killed closes nothing behind it; its workers must not outlive it.
+    """Watch the process that started this one, and end when it does, however it dies.
+
+    A driver that was killed closes nothing behind it: its workers would wait for work for ever, since they hold the
+    queue's other end themselves.
 
     Args:
         group: End the whole process group, whose leader this process is.
     """
+    threading.Thread(target=_await_parent, args=(group,), daemon=True, name="plait-parent").start()
+
+
+def _await_parent(group: bool) -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
-    wait([parent.sentinel])
+    parent.join()
     if group:
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

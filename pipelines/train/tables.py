@@ -1,19 +1,18 @@
 """Shards as tables: a token store's utterances ready to be cut, or baked sequences. Picklable, for worker processes."""
 
 import json
-import os
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from operator import itemgetter
-from threading import Thread
 
 import numpy as np
 
+from pipelines.engines.worker import end_with_parent
 from pipelines.train.tar import read_members
 from schemas.records import Stream, StreamKind, TokenIds
 from schemas.vocabulary import VocabularyLayout
@@ -135,7 +134,7 @@ class TableCache:
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._coming: dict[str, Future[Table]] = {}
         self._pool = (
-            ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
+            ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent)
             if workers
             else None
         )
@@ -160,15 +159,3 @@ class TableCache:
         """End the worker processes."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """A worker whose trainer was killed would wait for work for ever, since it holds the queue's other end itself."""
-    Thread(target=_await_parent, daemon=True).start()
-
-
-def _await_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
