@@ -166,9 +166,16 @@ def train(job: Job, set_: Set = []) -> None:  # noqa: B006
     print_figures(run_training(load_training(job, overrides=set_)))
 
 
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The folder that `plait train` wrote, or Spirit LM's.")]
+Voice = Annotated[
+    str | None, typer.Option(help="A vocoder's folder, or none; else the bundled one (none for Spirit LM).")
+]
+Encoders = Annotated[str | None, typer.Option(help="Corpus job whose encoders are taken; else the bundled ones.")]
+
+
 @command
 def generate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder that `plait train` wrote.")],
+    model: Model,
     prompt: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="text:WORDS and speech:FILE, in order.")],
     to: Annotated[Literal["text", "speech", "any"], typer.Option(help="Modality of the answer.")] = "any",
     wav: Annotated[str, typer.Option(help="Where spoken parts of the answer go.")] = "answer.wav",
@@ -176,13 +183,35 @@ def generate(
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token.")] = 0.8,
     top_p: Annotated[float, typer.Option(min=0, max=1)] = 0.95,
     seed: int = 0,
+    truncate_prompt: Annotated[
+        bool, typer.Option("--truncate-prompt", help="Keep the last tokens of a prompt longer than the context.")
+    ] = False,
+    vocoder: Voice = None,
+    job: Encoders = None,
 ) -> None:
     """Continue a prompt of text and speech."""
     from pipelines.infer.command import generate as answer
 
     options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
-    for line in answer(model, prompt, output=to, wav=wav, **options):  # type: ignore[arg-type]
+    options["truncate_prompt"] = truncate_prompt
+    for line in answer(model, prompt, output=to, wav=wav, vocoder=vocoder, job=job, **options):
         print(line)
+
+
+@command
+def chat(
+    model: Model,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
+    vocoder: Voice = None,
+    job: Encoders = None,
+) -> None:
+    """A page on this machine: speak or write to a model, hear and read its answer as it comes."""
+    from pathlib import Path
+
+    from pipelines.infer.chat import chat as serve
+    from pipelines.infer.command import open_model
+
+    serve(open_model(model, vocoder=vocoder, job=job), name=Path(model).resolve().name, port=port)
 
 
 @command

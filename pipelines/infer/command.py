@@ -2,35 +2,62 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import soundfile as sf
 
 from pipelines.config import resolve_backends
 from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Output, Part, Speech, Text
+from pipelines.infer.spiritlm import is_spiritlm
+from pipelines.train.export import PLAIT_FILE
+from pipelines.yaml_config import read_yaml
 from schemas.errors import UserError
-from schemas.records import SAMPLE_RATE_HZ, Stream
+from schemas.records import SAMPLE_RATE_HZ, STREAM_KINDS, Stream
 from schemas.vocabulary import PREFIX
+from transforms.assets import BUNDLED
 from transforms.encoder import SpeechEncoderConfig
-from transforms.registry import config_class
-from transforms.vocoder.protocol import Vocoder, VocoderConfig
+from transforms.vocoder.hifigan import HifiganConfig
+from transforms.vocoder.protocol import Vocoder
+
+NO_VOCODER = "none"
 
 
-def load_vocoder() -> Vocoder:
-    """The bundled voice."""
-    config: VocoderConfig = config_class("vocoder", "hifigan")()  # type: ignore[assignment]
-    return config.load()
+def load_vocoder(path: str = BUNDLED) -> Vocoder:
+    """The voice in a folder; the bundled one if none is named."""
+    return HifiganConfig(path=path).load()
 
 
-def load_model(folder: str, *, vocoder: Vocoder) -> SpeechTextModel:
-    """An exported model with a voice and the default encoders.
+def load_model(folder: str, *, vocoder: Vocoder | None, job: str | None = None) -> SpeechTextModel:
+    """A model with a voice and the encoders of a corpus job, by default the bundled ones.
+
+    A Spirit LM checkpoint gets no encoders by default; those of a job that is named for it are taken to have its
+    codebooks.
 
     Raises:
         UserError: No model there, or it was trained on tokens of other codebooks.
     """
-    resolved = resolve_backends({}, ("units", "pitch", "style"), where="generate")
-    encoders: list[SpeechEncoderConfig] = [resolved[kind] for kind in ("units", "pitch", "style")]
+    released = is_released(folder)
+    if released and job is None:
+        return SpeechTextModel.load_spiritlm(folder, vocoder=vocoder)
+    resolved = resolve_backends(read_yaml(job) if job else {}, STREAM_KINDS, where=job or "the bundled encoders")
+    encoders: list[SpeechEncoderConfig] = [resolved[kind] for kind in STREAM_KINDS if resolved[kind] is not None]
+    if released:
+        codebooks = {encoder.stream_kind: encoder.fingerprint for encoder in encoders}
+        return SpeechTextModel.load_spiritlm(folder, codebooks=codebooks, vocoder=vocoder, encoders=encoders)
     return SpeechTextModel.load(folder, vocoder=vocoder, encoders=encoders)
+
+
+def open_model(folder: str, *, vocoder: str | None, job: str | None) -> SpeechTextModel:
+    """As ``load_model``. ``vocoder`` is a folder or ``none``; unset, the bundled one, and none for Spirit LM."""
+    if vocoder is None:
+        vocoder = NO_VOCODER if is_released(folder) else BUNDLED
+    return load_model(folder, vocoder=None if vocoder == NO_VOCODER else load_vocoder(vocoder), job=job)
+
+
+def is_released(folder: str) -> bool:
+    """A Spirit LM checkpoint, and not an export of ``plait train``."""
+    return not (Path(folder) / PLAIT_FILE).is_file() and is_spiritlm(Path(folder))
 
 
 def parse_prompt(items: Sequence[str]) -> list[Part]:
@@ -58,11 +85,16 @@ def spell_streams(streams: Sequence[Stream], *, limit: int = 24) -> str:
 
 
 def write_parts(parts: Sequence[Part], wav: Path) -> list[str]:
-    """Answer's text as lines; its speech goes, joined, to ``wav``."""
+    """Answer's text as lines; its speech goes, joined, to ``wav``, if a vocoder spoke it."""
     lines = []
-    spoken = [part for part in parts if isinstance(part, Speech)]
+    spoken = [part for part in parts if isinstance(part, Speech) and part.audio is not None]
     for part in parts:
-        lines.append(part.text if isinstance(part, Text) else f"[SPEECH]{spell_streams(part.streams)}")
+        if isinstance(part, Text):
+            lines.append(part.text)
+        elif part.streams:
+            lines.append(f"[SPEECH]{spell_streams(part.streams)}")
+        else:
+            lines.append(f"[SPEECH] {len(part.tokens)} tokens: {' '.join(map(str, part.tokens))}")
     if spoken:
         wav.parent.mkdir(parents=True, exist_ok=True)
         with sf.SoundFile(wav, "w", SAMPLE_RATE_HZ, 1, subtype="PCM_16") as file:
@@ -78,19 +110,15 @@ def generate(
     *,
     output: Output,
     wav: str,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    seed: int,
+    vocoder: str | None,
+    job: str | None,
+    **options: Any,
 ) -> list[str]:
-    """Answer one prompt; returns the lines to print."""
-    model = load_model(folder, vocoder=load_vocoder())
-    (answer,) = model.generate(
-        [parse_prompt(prompt)],
-        output=output,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-    )
+    """Answer one prompt; returns the lines to print.
+
+    Args:
+        options: Arguments of ``SpeechTextModel.generate``.
+    """
+    model = open_model(folder, vocoder=vocoder, job=job)
+    (answer,) = model.generate([parse_prompt(prompt)], output=output, **options)
     return write_parts(answer, Path(wav))

@@ -25,10 +25,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Speech:
-    """Spoken part: audio (a file, or a waveform at 16 kHz), or the raw streams it was encoded to, or both.
+    """Spoken part: audio (a file, or a waveform at 16 kHz), or the raw streams it was encoded to, or its tokens.
 
-    A generated part has ``tokens``, its ids in the model's vocabulary; ``streams`` and ``audio`` (a waveform) too if
-    a vocoder was there to say how long units last and to speak them.
+    A prompt's ``tokens`` are taken as they are, else its ``streams``, else its ``audio`` is encoded. A generated part
+    has ``tokens``, its ids in the model's vocabulary; ``streams`` and ``audio`` (a waveform) too if a vocoder was there
+    to say how long units last and to speak them.
     """
 
     audio: str | Path | Waveform | None = None
@@ -59,6 +60,9 @@ def encode_parts(
     """Tokens of parts as in training: a marker where the modality changes (and at the start), no BOS.
 
     ``after`` is the modality in force before the first part.
+
+    Raises:
+        UserError: A spoken part's token is none of the layout's speech tokens.
     """
     tokens: list[int] = []
     for part in parts:
@@ -68,6 +72,11 @@ def encode_parts(
             after = modality
         if isinstance(part, Text):
             tokens += tokenizer.encode(part.text.strip())
+        elif part.tokens:
+            strange = [token for token in part.tokens if layout.decode_id(token) is None]
+            if strange:
+                raise UserError(f"prompt: {strange[0]} is no speech token of the model's vocabulary")
+            tokens += part.tokens
         else:
             tokens += merge_streams(encode_audio(part), layout=layout).tokens.tolist()
     return tokens
@@ -123,21 +132,30 @@ class Grammar:
         first: Modality in force before the first new token.
         allowed: By modality, the ids that may follow; bool, shape ``(rows,)``.
         markers: The modality that each marker opens.
+        ends: Ids that end the answer.
     """
 
     first: Modality
     allowed: dict[Modality, npt.NDArray[np.bool_]]
     markers: dict[int, Modality]
+    ends: frozenset[int]
 
 
 def grammar_for(
-    output: Output, *, last: Modality | None, layout: VocabularyLayout, rows: int, tokenizer: TextTokenizer
+    output: Output,
+    *,
+    last: Modality | None,
+    layout: VocabularyLayout,
+    rows: int,
+    tokenizer: TextTokenizer,
+    until_switch: bool = False,
 ) -> Grammar:
     """The modality's own tokens and EOS; for ``any``, the other modality's marker as well. Never padding or BOS.
 
     Args:
         last: Modality of the prompt's last part, which ``any`` goes on from.
         rows: Size of the model's vocabulary, padding included.
+        until_switch: The other modality's marker may be drawn and ends the answer.
     """
     allowed: dict[Modality, npt.NDArray[np.bool_]] = {"text": np.zeros(rows, bool), "speech": np.zeros(rows, bool)}
     allowed["text"][: layout.text_size] = True
@@ -145,11 +163,13 @@ def grammar_for(
     allowed["speech"][layout.speech_ids()] = True
     for mask in allowed.values():
         mask[tokenizer.eos_id] = True
-    if output == "any":
+    if output == "any" or until_switch:
         allowed["text"][layout.speech_marker] = True
         allowed["speech"][layout.text_marker] = True
     first: Modality = (last or "text") if output == "any" else output
-    return Grammar(first, allowed, {layout.text_marker: "text", layout.speech_marker: "speech"})
+    markers: dict[int, Modality] = {layout.text_marker: "text", layout.speech_marker: "speech"}
+    ends = {tokenizer.eos_id, *(markers if until_switch else ())}
+    return Grammar(first, allowed, markers, frozenset(ends))
 
 
 def stream_fingerprints(layout: VocabularyLayout) -> dict[StreamKind, str]:

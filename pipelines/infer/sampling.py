@@ -5,7 +5,7 @@ row's draws don't depend on its batch mates.
 Shapes: B rows, T prompt length, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from transforms.seeds import rng_for
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """``temperature`` 0 takes the likeliest token; ``top_p`` 1 keeps all; no EOS before ``min_new_tokens``."""
+    """``temperature`` 0 takes the likeliest token; ``top_p`` 1 keeps all; no end before ``min_new_tokens``."""
 
     max_new_tokens: int
     temperature: float = 0.8
@@ -40,20 +40,50 @@ def draw(logits_V: npt.NDArray[np.float64], *, temperature: float, top_p: float,
     return int(order[np.searchsorted(mass[:kept], rng.random() * mass[min(kept, len(mass)) - 1], side="right")])
 
 
-@torch.inference_mode()
+Finished = Callable[[int, Sequence[int]], bool]  # (row, its tokens so far) -> nothing more is wanted
+
+
 def generate_tokens(
     model: Any,
     prompts: Sequence[Sequence[int]],
     *,
     grammars: Sequence[Grammar],
-    eos: int,
+    pad: int,
     decoding: Decoding,
     max_new: Sequence[int],
+    finished: Finished | None = None,
 ) -> list[list[int]]:
-    """New tokens of each prompt, without EOS; at most ``max_new[i]`` of prompt ``i``, under ``grammars[i]``."""
+    """New tokens of each prompt, without the token that ended them; arguments as ``decode_steps``."""
+    outputs: list[list[int]] = [[] for _ in prompts]
+    for row, token in decode_steps(
+        model, prompts, grammars=grammars, pad=pad, decoding=decoding, max_new=max_new, finished=finished
+    ):
+        outputs[row].append(token)
+    return outputs
+
+
+@torch.inference_mode()
+def decode_steps(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    grammars: Sequence[Grammar],
+    pad: int,
+    decoding: Decoding,
+    max_new: Sequence[int],
+    finished: Finished | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Rows and their new tokens as they are drawn, without the token that ends a row.
+
+    Args:
+        grammars: What may follow in each row, and what ends it.
+        pad: Id that fills rows of unequal length; it is never looked at.
+        max_new: Tokens of each row at most.
+        finished: Asked after each token.
+    """
     device = next(model.parameters()).device
     longest = max(map(len, prompts))
-    tokens_BT = torch.full((len(prompts), longest), eos, dtype=torch.long)
+    tokens_BT = torch.full((len(prompts), longest), pad, dtype=torch.long)
     mask_BT = torch.zeros((len(prompts), longest), dtype=torch.long)
     for row, prompt in enumerate(prompts):
         tokens_BT[row, longest - len(prompt) :] = torch.tensor(prompt)
@@ -76,42 +106,22 @@ def generate_tokens(
         )
         cache = out.past_key_values
         logits_BV = out.logits[:, -1].double().cpu().numpy()
-        chosen = np.full(len(prompts), eos)
+        chosen = np.full(len(prompts), pad)
         for row in [row for row, on in enumerate(active) if on]:
             grammar = grammars[row]
             logits_BV[row, ~grammar.allowed[modalities[row]]] = -np.inf
             if len(outputs[row]) < decoding.min_new_tokens:
-                logits_BV[row, eos] = -np.inf
+                logits_BV[row, list(grammar.ends)] = -np.inf
             token = draw(logits_BV[row], temperature=decoding.temperature, top_p=decoding.top_p, rng=rngs[row])
-            if token == eos:
+            if token in grammar.ends:
                 active[row] = False
                 continue
             outputs[row].append(token)
             modalities[row] = grammar.markers.get(token, modalities[row])
             chosen[row] = token
-            active[row] = len(outputs[row]) < max_new[row]
+            enough = finished is not None and finished(row, outputs[row])
+            active[row] = len(outputs[row]) < max_new[row] and not enough
+            yield row, token
         step_tokens = torch.from_numpy(chosen)[:, None]
         positions = positions[:, -1:] + 1
         mask_BT = torch.cat([mask_BT, torch.ones((len(prompts), 1), dtype=torch.long)], dim=1)
-    return outputs
-
-
-@torch.inference_mode()
-def log_likelihoods(
-    model: Any, sequences: Sequence[Sequence[int]], *, starts: Sequence[int]
-) -> list[npt.NDArray[np.float64]]:
-    """Log-probability of each token of ``sequences[i]`` from position ``starts[i]`` (at least 1) on."""
-    device = next(model.parameters()).device
-    longest = max(map(len, sequences))
-    tokens_BT = torch.zeros((len(sequences), longest), dtype=torch.long)
-    mask_BT = torch.zeros((len(sequences), longest), dtype=torch.long)
-    for row, sequence in enumerate(sequences):
-        tokens_BT[row, : len(sequence)] = torch.tensor(sequence)
-        mask_BT[row, : len(sequence)] = 1
-    logits_BTV = model(input_ids=tokens_BT.to(device), attention_mask=mask_BT.to(device), use_cache=False).logits
-    scores: list[npt.NDArray[np.float64]] = []
-    for row, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
-        before_NV = logits_BTV[row, start - 1 : len(sequence) - 1].double().log_softmax(-1).cpu()
-        targets_N = torch.tensor(sequence[start:], dtype=torch.long)
-        scores.append(before_NV.gather(1, targets_N[:, None])[:, 0].numpy())
-    return scores

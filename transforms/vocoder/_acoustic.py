@@ -17,6 +17,10 @@ from schemas.records import TokenIds
 from transforms.vocoder._mel import MEL_BANDS, MEL_HOP_SAMPLES
 
 _KERNEL = 7
+_DURATION_BLOCKS = 2
+
+#: Units on either side that may influence a unit's duration.
+DURATION_CONTEXT_UNITS = _DURATION_BLOCKS * (_KERNEL // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class DurationModel(nn.Module):
     def __init__(self, unit_codes: int, width: int, dropout: float) -> None:
         super().__init__()
         self.units = nn.Embedding(unit_codes, width)
-        self.blocks = nn.Sequential(*(ConvNeXtBlock(width, dropout) for _ in range(2)))
+        self.blocks = nn.Sequential(*(ConvNeXtBlock(width, dropout) for _ in range(_DURATION_BLOCKS)))
         self.exit = nn.Linear(width, 1)
 
     def forward(self, units_BU: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from schemas.errors import UserError
 from schemas.records import Stream, StreamKind, TokenIds, Waveform
 from transforms.devices import Device, pick_device
 from transforms.vocoder._acoustic import (
+    DURATION_CONTEXT_UNITS,
     AcousticModel,
     Acoustics,
     AcousticShape,
@@ -89,6 +90,13 @@ class HifiganVocoder:
     def speakers(self) -> tuple[str, ...]:
         """Voices that it knows, the default first."""
         return self._description.speakers
+
+    @property
+    def lookahead(self) -> tuple[int, int]:
+        shape = self._acoustic.shape
+        # One frame more: F0 and voicing are interpolated between frames.
+        generator_units = -(-(GENERATOR_CONTEXT_FRAMES + 1) // shape.frames_per_unit)
+        return DURATION_CONTEXT_UNITS, shape.context_units + generator_units
 
     @torch.inference_mode()
     def durations(self, units: TokenIds) -> TokenIds:

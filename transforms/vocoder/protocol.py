@@ -17,6 +17,11 @@ class Vocoder(Protocol):
         """Fingerprint of the encoder whose codes it speaks, by stream kind."""
         ...
 
+    @property
+    def lookahead(self) -> tuple[int, int]:
+        """Units after one that can change its duration, and frames after one that can change its sound."""
+        ...
+
     def durations(self, units: TokenIds) -> TokenIds:
         """Frames that each deduplicated unit lasts, at least 1; shape ``(n,)``."""
         ...

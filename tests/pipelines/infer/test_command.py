@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from pipelines.infer.command import load_model, load_vocoder, parse_prompt, write_parts
+from pipelines.infer.command import generate, load_model, load_vocoder, parse_prompt, write_parts
 from pipelines.infer.parts import Speech, Text
 from schemas.errors import UserError
 from schemas.records import Stream
@@ -37,3 +37,14 @@ def test_speech_goes_to_one_wav_and_text_to_lines(tmp_path):
 def test_a_folder_without_a_model_is_the_users_mistake(tmp_path):
     with pytest.raises(UserError, match=r"plait\.json"):
         load_model(str(tmp_path), vocoder=load_vocoder())
+
+
+def test_speech_that_nobody_spoke_is_printed_as_tokens(tmp_path):
+    assert write_parts([Speech(tokens=(302, 303))], tmp_path / "answer.wav") == ["[SPEECH] 2 tokens: 302 303"]
+    assert not (tmp_path / "answer.wav").exists()
+
+
+@pytest.mark.parametrize(("vocoder", "who"), [(None, "vocoder"), ("none", "encoder")])
+def test_the_bundled_voice_and_encoders_are_refused_by_a_model_of_other_units(folder, tmp_path, vocoder, who):
+    with pytest.raises(UserError, match=rf"{who}: its units tokens.*toy-units"):
+        generate(str(folder), ["text:red"], output="speech", wav=str(tmp_path / "a.wav"), vocoder=vocoder, job=None)

@@ -8,72 +8,12 @@ from hypothesis import strategies as st
 
 from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Speech, Text, grammar_for
-from pipelines.infer.sampling import draw, log_likelihoods
-from pipelines.train.config import TrainConfig
-from pipelines.train.loop import train
+from pipelines.infer.sampling import draw
+from pipelines.infer.scoring import log_likelihoods
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ
-from tests.toy_corpus import INFOS, toy_utterance, units_of, write_toy_run
-from transforms.streams import ceil_div
-
-FINGERPRINTS = {info.kind: info.fingerprint for info in INFOS}
-
-
-class FakeVocoder:
-    """Two frames a unit and a constant sound; the trained one's weights speak other codebooks."""
-
-    stream_fingerprints = FINGERPRINTS
-
-    def durations(self, units):
-        return np.full(len(units), 2, np.int32)
-
-    def synthesise(self, streams, *, speaker=None):
-        assert {stream.kind: stream.fingerprint for stream in streams}.items() <= FINGERPRINTS.items()
-        return np.full(len(streams[0].ids) * streams[0].hop_samples, 0.1, np.float32)
-
-
-class FakeEncoderConfig:
-    """Every frame has one code; stands for an encoder of the toy corpus, which has no audio."""
-
-    def __init__(self, info):
-        self.stream_kind, self.hop_samples = info.kind, info.hop_samples
-        self.codebook_size, self.fingerprint = info.codebook_size, info.fingerprint
-
-    def load(self):
-        return self
-
-    def encode(self, waveforms):
-        return [np.full(ceil_div(len(waveform), self.hop_samples), 1, np.int32) for waveform in waveforms]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A model that was trained for seconds: it knows its eight utterances by heart."""
-    run, output = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("model")
-    write_toy_run(run, utterances=8, shards=2)
-    config = {
-        "output": str(output),
-        "corpus": str(run),
-        "model": {"kind": "llama", "hidden_size": 48, "intermediate_size": 96, "layers": 2, "heads": 2, "kv_heads": 2},
-        "data": {
-            "context": 128,
-            "sequences": 4,
-            "mixture": {"text": 0.0, "speech": 0.0, "interleaved": 0.2, "pairs": 1.0},
-            "interleave": {"text_words": [1, 2], "speech_words": [1, 2]},
-            "streams": ["units"],
-        },
-        "optimizer": {"learning_rate": 0.01, "schedule": "cosine", "warmup_steps": 10, "weight_decay": 0.0},
-        "steps": 130,
-        "device": "cpu",
-        "threads": 1,
-    }
-    train(TrainConfig.model_validate(config))
-    return output
-
-
-@pytest.fixture(scope="module")
-def model(folder):
-    return SpeechTextModel.load(folder, vocoder=FakeVocoder(), device="cpu")
+from tests.pipelines.infer.conftest import FakeEncoderConfig, FakeVocoder, tokens_of
+from tests.toy_corpus import INFOS, toy_utterance, units_of
 
 
 def units_in(part: Speech, model: SpeechTextModel) -> list[int]:
@@ -136,10 +76,6 @@ def test_the_grammar_leaves_out_padding_and_bos_and_switches_by_markers_only(mod
         assert not allowed[text.bos_id]
         assert not allowed[layout.used_size :].any()
     assert grammar.first == ("text" if output == "any" else output)
-
-
-def tokens_of(parts) -> list[object]:
-    return [part.text if isinstance(part, Text) else part.tokens for part in parts]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
