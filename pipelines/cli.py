@@ -199,6 +199,33 @@ def generate(
 
 
 @command
+def evaluate(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="swuggy, storycloze, asr ...; `list` shows all.")],
+    model: Annotated[str | None, typer.Option(metavar="FOLDER", help="The folder that `plait train` wrote.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="A public set, unpacked; else the bundled small one.")
+    ] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE.json", help="Where the result goes.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Items, first by name.")] = None,
+    seed: int = 0,
+    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting of the suite.")] = [],  # noqa: B006
+) -> None:
+    """Measure a model on a suite: sWUGGY, sBLIMP, StoryCloze, few-shot tasks, sentiment, toxicity and more."""
+    from pathlib import Path
+
+    from pipelines.evaluate import command as evaluation
+
+    if suite == "list":
+        for line in evaluation.listing():
+            print(line)
+        return
+    found = evaluation.evaluate(suite, model=model, data=data, limit=limit, seed=seed, overrides=set_)
+    print(evaluation.render(found))
+    for path in evaluation.write_results(found, Path(out)) if out else ():
+        print(path)
+
+
+@command
 def chat(
     model: Model,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,

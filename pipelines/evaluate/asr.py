@@ -1,4 +1,4 @@
-"""Word error rate by Whisper tiny.en, the recogniser that comes with the installation."""
+"""Word and character error rate by Whisper tiny.en, the recogniser that comes with the installation."""
 
 from collections.abc import Sequence
 
@@ -50,28 +50,40 @@ def normalise_english(text: str) -> str:
     return " ".join(word for word in words if any(character.isalnum() for character in word))
 
 
-def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """Errors over reference words of the whole corpus, both sides normalised alike.
+def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
+    """Errors and reference words of one pair, both sides normalised alike.
 
-    Pairs whose reference has no words after normalisation count their inserted words as errors.
+    Where the reference has no words after normalisation, inserted words are errors.
+    """
+    expected, heard = normalise_english(reference), normalise_english(hypothesis)
+    if not expected:
+        return len(heard.split()), 0
+    counts = jiwer.process_words(expected, heard)
+    return counts.substitutions + counts.deletions + counts.insertions, len(expected.split())
+
+
+def character_errors(reference: str, hypothesis: str) -> tuple[int, int]:
+    """Errors and reference characters of one pair, spaces among them; normalised as the words are."""
+    expected, heard = normalise_english(reference), normalise_english(hypothesis)
+    if not expected:
+        return len(heard), 0
+    counts = jiwer.process_characters(expected, heard)
+    return counts.substitutions + counts.deletions + counts.insertions, len(expected)
+
+
+def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """Errors over reference words of the whole corpus (``word_errors``).
 
     Raises:
         UserError: The two differ in length, or the references hold no word.
     """
     if len(references) != len(hypotheses):
         raise UserError(f"word error rate: {len(references)} references but {len(hypotheses)} hypotheses")
-    errors, words = 0, 0
-    for reference, hypothesis in zip(references, hypotheses, strict=True):
-        expected, heard = normalise_english(reference), normalise_english(hypothesis)
-        words += len(expected.split())
-        if not expected:
-            errors += len(heard.split())
-            continue
-        counts = jiwer.process_words(expected, heard)
-        errors += counts.substitutions + counts.deletions + counts.insertions
+    pairs = [word_errors(*pair) for pair in zip(references, hypotheses, strict=True)]
+    words = sum(words for _, words in pairs)
     if words == 0:
         raise UserError("word error rate: the references hold no word")
-    return errors / words
+    return sum(errors for errors, _ in pairs) / words
 
 
 def _at_least(waveform: Waveform, samples: int) -> Waveform:

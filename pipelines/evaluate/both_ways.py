@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
-
 from pipelines.evaluate.asr import transcribe, word_error_rate
+from pipelines.evaluate.continuations import heard, written
 from pipelines.infer.model import SpeechTextModel
-from pipelines.infer.parts import Part, Speech, Text
-from schemas.records import StoredUtterance, Waveform
+from pipelines.infer.parts import Speech, Text
+from schemas.records import StoredUtterance
 
 
 def evaluate_both_ways(
@@ -22,18 +21,9 @@ def evaluate_both_ways(
     recordings = [[Speech(streams=record.streams)] for record in records]
     greedy = partial(model.generate, temperature=0.0, max_new_tokens=max_new_tokens)
     spoken = greedy([[Text(text)] for text in texts], output="speech")
-    written = greedy(recordings, output="text")
+    texts_written = greedy(recordings, output="text")
     return {
         "utterances": float(len(records)),
-        "wer_spoken": word_error_rate(texts, transcribe([_audio(answer) for answer in spoken])),
-        "wer_written": word_error_rate(texts, [_text(answer) for answer in written]),
+        "wer_spoken": word_error_rate(texts, transcribe([heard(answer) for answer in spoken])),
+        "wer_written": word_error_rate(texts, [written(answer) for answer in texts_written]),
     }
-
-
-def _audio(answer: Sequence[Part]) -> Waveform:
-    heard = [part.audio for part in answer if isinstance(part, Speech) and isinstance(part.audio, np.ndarray)]
-    return np.concatenate(heard) if heard else np.zeros(0, np.float32)
-
-
-def _text(answer: Sequence[Part]) -> str:
-    return " ".join(part.text for part in answer if isinstance(part, Text))

@@ -1,0 +1,1 @@
+"""One file a suite, its reader beside it; `pipelines.evaluate.registry` lists them."""
