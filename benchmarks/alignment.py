@@ -1,24 +1,36 @@
 """Accuracy and speed of the default aligner beside what it is made of.
 
-    python -m benchmarks.alignment TIMIT_DEV_FOLDER
+    python -m benchmarks.alignment TIMIT_DEV_FOLDER [--ctc MODEL]
 
 TIMIT_DEV_FOLDER holds a folder a speaker with ``.wav`` and hand-labelled ``.wrd`` files. No model was fitted on it. The
 scalars of ``FusedConfig`` were calibrated on the speakers in ``CALIBRATION_SPEAKERS``, those of ``PocketsphinxConfig``
 on all; everything is reported for both halves. The gate has a benchmark of its own (``benchmarks/gate.py``).
+
+MODEL is a folder of ``benchmarks.train_ctc --labels spikes``: a small model of synthetic voices. Its emissions go to
+the ``ctc`` backend, to torchaudio's ``forced_align`` and to whisperx. It compares these three, not CTC with the rest:
+the large models that each is made for are a download.
 """
 
 import argparse
+import json
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
+import torchaudio
 
+from benchmarks.ctc import whisperx_align
 from benchmarks.record import save
+from benchmarks.synthetic_speech import Spoken
 from schemas.errors import RecordError
-from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
+from schemas.records import SAMPLE_RATE_HZ, AlignedWord, Span, SpokenWord, Waveform
+from transforms.align.ctc import CtcConfig
+from transforms.align.ctc_aligner import CtcAligner
 from transforms.align.fused import DISAGREEMENT, FusedConfig
 from transforms.align.pocketsphinx import PocketsphinxConfig
 from transforms.align.protocol import Aligner, Alignment
@@ -130,6 +142,39 @@ def by_speakers(utterances: Sequence[Labelled], found: Sequence[Spans | None]) -
     return {name: errors(*map(list, zip(*part, strict=True))) for name, part in halves.items() if part}
 
 
+def forced_align_places(aligner: CtcAligner, vocabulary: dict[str, int], utterances: Sequence[Labelled]) -> list[Spans]:
+    """Words from their first letter's first frame to their last letter's last, as torchaudio's tutorial has it."""
+    found = []
+    emissions = aligner.emissions([utterance.waveform for utterance in utterances])
+    for log_probs_TV, utterance in zip(emissions, utterances, strict=True):
+        text = "|".join(utterance.words).upper()
+        tokens = [vocabulary[char] for char in text]
+        path, scores = torchaudio.functional.forced_align(log_probs_TV[None], torch.tensor([tokens]))
+        letters = torchaudio.functional.merge_tokens(path[0], scores[0])
+        edges = [place for place, char in enumerate(text) if char == "|"]
+        words = zip([0, *(edge + 1 for edge in edges)], [*edges, len(text)], strict=True)
+        hop = len(utterance.waveform) / len(log_probs_TV)
+        found.append([(round(letters[first].start * hop), round(letters[last - 1].end * hop)) for first, last in words])
+    return found
+
+
+def ctc_peers(folder: Path, utterances: Sequence[Labelled]) -> dict[str, list[Spans | None]]:
+    """Where three aligners see the words in the same model's emissions; None where a word was not placed."""
+    aligner = CtcConfig(model=str(folder), device="cpu").load()
+    vocabulary = json.loads((folder / "vocab.json").read_text())
+    spoken = [
+        Spoken(item.name, item.waveform, item.words, tuple(Span(*span) for span in item.spans)) for item in utterances
+    ]
+    peer = whisperx_align(folder, spoken)
+    return {
+        "small ctc model, plait": places([align(aligner, item) for item in utterances]),
+        "small ctc model, torchaudio forced_align": [*forced_align_places(aligner, vocabulary, utterances)],
+        "small ctc model, whisperx": [
+            [word for word in words if word is not None] if None not in words else None for words in peer
+        ],
+    }
+
+
 def disagreements(utterances: Sequence[Labelled], alignments: Sequence[Alignment | None]) -> dict[str, object]:
     """How far apart the two aligners are at worst, for right transcripts and for those of the next utterance."""
     right = [found.scores[DISAGREEMENT] for found in alignments if found is not None]
@@ -172,11 +217,11 @@ def table(onsets: dict[str, dict[str, dict[str, float]]]) -> str:
 
 
 def main() -> None:
-    import torch
-
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("timit", type=Path)
+    parser.add_argument("--ctc", type=Path, help="a model of benchmarks.train_ctc")
     arguments = parser.parse_args()
     timit = read_timit(arguments.timit)
     if not timit:
@@ -194,6 +239,7 @@ def main() -> None:
         "pocketsphinx as it comes": [stock(item) for item in timit],
         **{name: places([align(aligner, item) for item in timit]) for name, aligner in others.items()},
         "fused (default)": places(accepted),
+        **(ctc_peers(arguments.ctc, timit) if arguments.ctc else {}),
     }
     onsets = {name: by_speakers(timit, spans) for name, spans in found_by.items()}
     print(table(onsets))

@@ -37,9 +37,9 @@ from benchmarks.record import save
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, SpokenWord
 from transforms.align import gate_calibration
+from transforms.align.fused import FusedConfig
 from transforms.align.gate import Gate, GateConfig
 from transforms.align.gate_measures import Measures
-from transforms.align.pocketsphinx import PocketsphinxConfig
 from transforms.align.protocol import Aligner, Alignment
 from transforms.align.readings import align_text
 from transforms.align.vad import FRAME_SAMPLES
@@ -52,7 +52,7 @@ GOOD_DOUBTED = 0.05
 GOOD_DOUBTED_FEW = 0.02
 """Share of the good calibration utterances (half of them degraded) in which a word is doubted. Longer ones are then
 mostly trimmed; those of few words are lost."""
-OF_OPINION = frozenset({"text", "text_mean", "text_near", "apart"})
+OF_OPINION = frozenset({"text", "text_mean", "text_near", "apart", "ending"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +161,7 @@ def calibrate(aligner: Aligner, gate: Gate, foreign: dict[str, Sequence[Recordin
     measured = measure(aligner, gate, cases)
     names = list(measured[0].measures)
     alone = [name for name in names if name not in OF_OPINION]
+    rates = {**gate_calibration.LETTERS_PER_S, **rates}
     CALIBRATION.write_text(_module(fit(measured, names), fit(measured, alone), rates))
 
 
@@ -264,7 +265,7 @@ def main() -> None:
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--cases", type=int, default=120, help="at most so many of each corruption")
     arguments = parser.parse_args()
-    aligner = PocketsphinxConfig().load()
+    aligner = FusedConfig().load()
     voices = {folder.name: read_voice(folder) for folder in arguments.foreign}
     if arguments.calibrate:
         calibrate(aligner, GateConfig().load(), voices, most=arguments.cases)

@@ -1,112 +1,89 @@
-"""The time loop of the CTC Viterbi, on the CPU with numpy and on a GPU with torch: the same operations in one order.
+"""The time loop of the CTC Viterbi: on a CPU compiled, one recording at a time; on a GPU by torch, a batch at a time.
 
-numpy on the CPU because a call costs it a third of what it costs torch, and calls are what a frame consists of.
+Both do the same operations on the same numbers in the same order.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from transforms.align._ctc_kernel import run_frames
+
 if TYPE_CHECKING:
     import torch
 
-Array = Any  # an ndarray or a tensor, as the machine has it
-Operation = Callable[[Array, Array, Array], object]  # first, second, where the result goes
+Array = Any  # an ndarray on the CPU, a tensor on a GPU
 
 _CHUNK_FRAMES = 8
-_CHUNK_COLUMNS = 65_536  # a chunk's work stays in the cache
+_CHUNK_COLUMNS = 65_536
 
 
-class Numpy:
-    """Arrays on the CPU."""
+class Sweep(Protocol):
+    """Scores of the ``2 n`` states of ``n`` columns, all gaps and then all tokens, that move on frame by frame."""
 
-    maximum: Operation = np.maximum
-    greater: Operation = np.greater
-    add: Operation = np.add
+    def flags(self, frames: int) -> Array:
+        """Room for ``run``: shape ``(frames, 2 n)``."""
+        ...
 
-    def full(self, shape: tuple[int, ...], value: float, dtype: Any) -> Array:
-        return np.full(shape, value, dtype)
+    def run(self, frames: Array, flags: Array | None) -> None:
+        """Go over ``frames``, shape ``(K, V)``; ``flags[k, state]`` says that the state took its rival's score."""
+        ...
 
-    def flags(self, frames: int, states: int) -> Array:
-        return np.empty((frames, states), dtype=np.bool_)
-
-    def load(self, values: npt.NDArray[Any], like: Array | None = None) -> Array:
-        return values if like is None else values.astype(like.dtype)
-
-    def host(self, values: Array) -> npt.NDArray[Any]:
-        found: npt.NDArray[Any] = values
-        return found
-
-    def take(self, frames: Array, index: Array, out: Array) -> None:
-        # the indices are in range; "wrap" is the quickest of numpy's three ways to be sure of it
-        np.take(frames, index, axis=1, out=out, mode="wrap")
+    def scores(self) -> npt.NDArray[Any]:
+        """Scores of gaps, then tokens; shape ``(2 n,)``."""
+        ...
 
 
-class Torch:
-    """Tensors on one device."""
+class CpuSweep:
+    """A recording on the CPU.
 
-    def __init__(self, device: "torch.device") -> None:
-        import torch
+    Args:
+        says: Positions in a frame of what the ``n`` gaps, then the ``n`` tokens say.
+        start: Scores of the ``2 n`` states before the first frame, in the precision to be summed in.
+    """
 
-        self._torch = torch
-        self._device = device
+    def __init__(self, says: npt.NDArray[np.int64], start: npt.NDArray[Any]) -> None:
+        columns = len(says) // 2
+        entries = says.astype(np.uint32)  # unsigned, none is taken to count from the end
+        self._scores = start.copy()
+        self._halves = entries[:columns], entries[columns:], self._scores[:columns], self._scores[columns:]
 
-    def maximum(self, first: Array, second: Array, out: Array) -> None:
-        self._torch.maximum(first, second, out=out)
+    def flags(self, frames: int) -> npt.NDArray[np.bool_]:
+        return np.empty((frames, len(self._scores)), dtype=np.bool_)
 
-    def greater(self, first: Array, second: Array, out: Array) -> None:
-        self._torch.gt(first, second, out=out)
+    def run(self, frames: npt.NDArray[Any], flags: npt.NDArray[np.bool_] | None) -> None:
+        run_frames(frames, *self._halves, self.flags(0) if flags is None else flags)
 
-    def add(self, first: Array, second: Array, out: Array) -> None:
-        self._torch.add(first, second, out=out)
-
-    def full(self, shape: tuple[int, ...], value: float, dtype: Any) -> Array:
-        return self._torch.full(shape, value, dtype=dtype, device=self._device)
-
-    def flags(self, frames: int, states: int) -> Array:
-        return self._torch.empty((frames, states), dtype=self._torch.bool, device=self._device)
-
-    def load(self, values: npt.NDArray[Any], like: Array | None = None) -> Array:
-        tensor = self._torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
-        return tensor if like is None else tensor.to(like.dtype)
-
-    def host(self, values: Array) -> npt.NDArray[Any]:
-        found: npt.NDArray[Any] = values.cpu().numpy()
-        return found
-
-    def take(self, frames: Array, index: Array, out: Array) -> None:
-        self._torch.index_select(frames, 1, index, out=out)
+    def scores(self) -> npt.NDArray[Any]:
+        return self._scores.copy()
 
 
-Machine = Numpy | Torch
+class TorchSweep:
+    """Recordings on one device, their columns in one row; what the first column's token says must be -inf for each.
 
-
-class Sweep:
-    """Runs frames over ``n`` columns. A frame has a row of work, one part behind the other::
+    A frame has a row of work, one part behind the other::
 
         gaps (n) | tokens (n) | -inf | best gap (n) | best token (n)
 
     so that a gap's rival (its column's token) and a token's rival (the best gap of the column before) both lie at one
     distance, and one addition serves gaps and tokens alike, and one comparison all the frames of a chunk.
-
-    Args:
-        says: Positions in a frame of what the ``n`` gaps, then the ``n`` tokens say.
-        start: Scores of the ``2 n`` states before the first frame.
     """
 
-    def __init__(self, machine: Machine, frames: Array, says: npt.NDArray[np.int64], start: npt.NDArray[Any]) -> None:
+    def __init__(self, frames: "torch.Tensor", says: npt.NDArray[np.int64], start: npt.NDArray[Any]) -> None:
+        import torch
+
         n = len(says) // 2
+        device = frames.device
         chunk = max(1, min(_CHUNK_FRAMES, _CHUNK_COLUMNS // n))
-        self._machine = machine
-        self._says = machine.load(says)
+        self._says = torch.from_numpy(says).to(device)
         self._states = 2 * n
         self._chunk = chunk
-        work = machine.full((chunk + 1, 4 * n + 1), -np.inf, frames.dtype)
-        work[0, : 2 * n] = machine.load(start, frames)
+        work = torch.full((chunk + 1, 4 * n + 1), -torch.inf, dtype=frames.dtype, device=device)
+        work[0, : 2 * n] = torch.from_numpy(start).to(device, frames.dtype)
         self._work = work
-        self._emitted = machine.full((chunk, 2 * n), 0.0, frames.dtype)
+        self._emitted = torch.empty((chunk, 2 * n), dtype=frames.dtype, device=device)
+        self._torch = torch
         self._steps = [
             (
                 work[row, :n],
@@ -121,23 +98,24 @@ class Sweep:
             for row in range(chunk)
         ]
 
-    def scores(self) -> npt.NDArray[Any]:
-        """Scores of gaps, then tokens; shape ``(2 n,)``."""
-        return self._machine.host(self._work[0, : self._states]).copy()
+    def flags(self, frames: int) -> "torch.Tensor":
+        return self._torch.empty((frames, self._states), dtype=self._torch.bool, device=self._work.device)
 
-    def run(self, frames: Array, flags: Array | None) -> None:
-        """Go over ``frames``, shape ``(K, V)``; ``flags[k, state]`` says that the state took its rival's score."""
-        work, states = self._work, self._states
-        maximum, add = self._machine.maximum, self._machine.add
+    def run(self, frames: "torch.Tensor", flags: "torch.Tensor | None") -> None:
+        torch, work, states = self._torch, self._work, self._states
         for begin in range(0, len(frames), self._chunk):
             chunk = frames[begin : begin + self._chunk]
             size = len(chunk)
-            self._machine.take(chunk, self._says, self._emitted[:size])
+            torch.index_select(chunk, 1, self._says, out=self._emitted[:size])
             for gaps, tokens, best_gaps, gaps_before, best_tokens, best, emission, after in self._steps[:size]:
-                maximum(gaps, tokens, best_gaps)
-                maximum(tokens, gaps_before, best_tokens)
-                add(best, emission, after)
+                torch.maximum(gaps, tokens, out=best_gaps)
+                torch.maximum(tokens, gaps_before, out=best_tokens)
+                torch.add(best, emission, out=after)
             if flags is not None:
                 rivals, both = work[:size, states // 2 : states // 2 + states], work[:size, :states]
-                self._machine.greater(rivals, both, flags[begin : begin + size])
+                torch.gt(rivals, both, out=flags[begin : begin + size])
             work[0, :states] = work[size, :states]
+
+    def scores(self) -> npt.NDArray[Any]:
+        found: npt.NDArray[Any] = self._work[0, : self._states].cpu().numpy().copy()
+        return found

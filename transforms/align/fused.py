@@ -120,16 +120,29 @@ class FusedAligner:
         Raises:
             RecordError: ``unpronounceable_word`` or ``alignment_failed``.
         """
-        coarse = self._coarse.align(waveform, words)
-        pronunciations = [self._pronunciations(word.text) for word in words]
-        found = self._locate(waveform, coarse.words, pronunciations)
-        placed = self._placed(found, pronunciations)
-        aligned = self._fused(coarse.words, placed, num_samples=len(waveform))
-        apart_ms = [abs(word.start_sample - net.start) / 16 for word, net in zip(coarse.words, placed, strict=True)]
+        return self.refine(waveform, self.place(waveform, words))
+
+    def place(self, waveform: Waveform, words: Sequence[SpokenWord]) -> Alignment:
+        """PocketSphinx's alignment; raises as ``align`` does."""
+        return self._coarse.align(waveform, words)
+
+    def refine(self, waveform: Waveform, placed: Alignment) -> Alignment:
+        """See ``RefiningAligner``.
+
+        Raises:
+            RecordError: ``alignment_failed``.
+        """
+        pronunciations = [self._pronunciations(word.text) for word in placed.words]
+        phones = [[[PHONE_ID[phone] for phone in said] for said in variants] for variants in pronunciations]
+        log_probs_TP = self._recogniser.log_probs(waveform).numpy()
+        found = locate(log_probs_TP, phones, bands=self._bands(placed.words), scale=self._config.scale)
+        net_words = self._placed(found, pronunciations)
+        aligned = self._fused(placed.words, net_words, num_samples=len(waveform))
+        apart_ms = [abs(word.start_sample - net.start) / 16 for word, net in zip(placed.words, net_words, strict=True)]
         return Alignment(
             aligned,
             {
-                **coarse.scores,
+                **placed.scores,
                 DISAGREEMENT: float(max(apart_ms)),
                 MEAN_DISAGREEMENT: float(np.mean(apart_ms)),
                 SPREAD: float(found.spread.max()) * FRAME_SAMPLES / 16,
@@ -140,19 +153,12 @@ class FusedAligner:
     def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
         return with_reductions([tuple(phones.split()) for phones in self._coarse.pronouncer.pronounce(word)])
 
-    def _locate(
-        self, waveform: Waveform, coarse: Sequence[AlignedWord], pronunciations: Sequence[Sequence[Pronunciation]]
-    ) -> Boundaries:
+    def _bands(self, coarse: Sequence[AlignedWord]) -> list[tuple[int, int]]:
         margin = self._config.margin_samples
-        return locate(
-            self._recogniser.log_probs(waveform).numpy(),
-            [[[PHONE_ID[phone] for phone in phones] for phones in variants] for variants in pronunciations],
-            bands=[
-                ((word.start_sample - margin) // FRAME_SAMPLES, -((-word.end_sample - margin) // FRAME_SAMPLES))
-                for word in coarse
-            ],
-            scale=self._config.scale,
-        )
+        return [
+            ((word.start_sample - margin) // FRAME_SAMPLES, -((-word.end_sample - margin) // FRAME_SAMPLES))
+            for word in coarse
+        ]
 
     def _placed(self, found: Boundaries, pronunciations: Sequence[Sequence[Pronunciation]]) -> list[_Placed]:
         config = self._config

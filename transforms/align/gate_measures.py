@@ -15,6 +15,7 @@ Of each word:
     ``text``             nats of its least likely token (second opinion), ``text_mean`` of its mean one
     ``text_near``        the worst of its neighbours' ``text``
     ``apart``            seconds between the place the aligner gives it and the one the second opinion does
+    ``ending``           nats, over 2, of a full stop behind the last word (second opinion); other words have 0
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ _SPEECH_MARGIN_SAMPLES = 800
 _WORD_ONSET_S = 0.09
 _MOST_NATS_A_FRAME = 12.0
 _MOST_TEXT_NATS = 12.0
+_USUAL_ENDING_NATS = 2.0  # a full stop behind a right text costs less
 
 
 def word_measures(
@@ -73,6 +75,8 @@ def word_measures(
             for opinion, word in zip(opinions, words, strict=True)
         ]
         measures["apart"] = np.minimum(apart, 1.0)
+        ending = [-opinion.ending_nats - _USUAL_ENDING_NATS for opinion in opinions]
+        measures["ending"] = np.clip(ending, 0.0, _MOST_TEXT_NATS)
     return measures
 
 

@@ -13,7 +13,7 @@ CTranslate2. English only: of another language the gate hears no second opinion.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,17 +28,22 @@ LEAST_NATS = -12.0
 _WINDOW_SAMPLES = 28 * SAMPLE_RATE_HZ
 _WINDOW_TOKENS = 200
 _START_OF_TRANSCRIPT = 50257
+_CLOSING = " .,;:!?\u2026-\u2013\u2014\"'()[]"
 _TAIL_SAMPLES = 1600
 _MOST_TOKENS = 440  # the decoder has 448 positions
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """Of one word: its least likely token's and its mean log-probability (nats), and where it was looked for."""
+    """Of one word: its least likely token's and its mean log-probability (nats), and where it was looked for.
+
+    ``ending_nats``: of the last word, how likely a full stop is behind it; 0 of any other.
+    """
 
     worst_nats: float
     mean_nats: float
     start_sample: int
+    ending_nats: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class TextScorer:
         self, waveform: Waveform, text: str, chars: tuple[int, int], words: Sequence[AlignedWord], offset: int
     ) -> list[Opinion]:
         lead = " " + text[chars[0] : chars[1]].strip()
+        # whatever the text ends with, a full stop is what Whisper expects where nothing more is said
+        lead = lead.rstrip(_CLOSING) + "."
         stripped = len(text[chars[0] : chars[1]]) - len(text[chars[0] : chars[1]].lstrip())
         base = chars[0] + stripped - 1  # character c of the text is character c - base of ``lead``
         encoding = self.tokenizer.encode(lead, add_special_tokens=False)
@@ -83,6 +90,8 @@ class TextScorer:
                 continue
             of_word = [nats[index] for index in mine]
             opinions.append(Opinion(min(of_word), sum(of_word) / len(mine), offset + starts[mine[0]]))
+        if len(encoding.ids) <= _MOST_TOKENS:
+            opinions[-1] = replace(opinions[-1], ending_nats=nats[-1])
         return opinions
 
     def _score(self, waveform: Waveform, ids: list[int]) -> tuple[list[float], list[int]]:
@@ -119,7 +128,7 @@ def load_text_scorer() -> TextScorer:
 
 
 def text_scorer_fingerprint() -> str:
-    return f"whisper-align/1/int8/{MODEL_SHA256[:16]}"
+    return f"whisper-align/2/int8/{MODEL_SHA256[:16]}"
 
 
 def word_windows(words: Sequence[AlignedWord], *, num_samples: int) -> list[tuple[int, int, int, int]]:

@@ -9,6 +9,8 @@ between two words, where the next window begins::
                           |======= window 2 =======|
     kept     [------------)[-----------)[---- ...          constant memory beside the audio, time linear in it
 
+An aligner of two steps walks by its first; its second places the words that are kept.
+
 Where the words stop fitting (the gate's word verdict, several in a row), text and audio have parted: a passage is
 missing in one of them. Whisper then transcribes from there on, and the walk goes on where three of the words heard are
 found in the text again; what lies between is lost, and nothing else (``longform_anchors``).
@@ -24,7 +26,7 @@ from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, Span, SpokenWord, Waveform
 from transforms.align.gate import Gate
 from transforms.align.longform_anchors import Anchor, Transcriber, find_anchor
-from transforms.align.protocol import Aligner, Alignment
+from transforms.align.protocol import Aligner, Alignment, RefiningAligner
 from transforms.align.vad import pauses
 from transforms.text.verbalise import verbalise
 
@@ -97,6 +99,7 @@ class _Walk:
     ) -> None:
         self._waveform, self._text, self._language, self._spoken = waveform, text, language, spoken
         self._aligner, self._gate, self._transcriber = aligner, gate, transcriber
+        self._place = aligner.place if isinstance(aligner, RefiningAligner) else aligner.align
         self._speech = gate.vad.probabilities(waveform)
         self._pauses = pauses(self._speech, num_samples=len(waveform), min_samples=_LEAST_PAUSE_SAMPLES)
         self._letters = np.cumsum([0.0, *(len(word.text) + _ONSET_LETTERS for word in spoken)])
@@ -135,7 +138,7 @@ class _Walk:
         words = self._spoken[self._word : self._word + count]
         audio = self._waveform[self._sample : end]
         try:
-            alignment = self._aligner.align(audio, words)
+            alignment = self._place(audio, words)
         except RecordError:
             return [], True
         measures = self._gate.measures(alignment, audio, self._text, self._language, hear=False)
@@ -149,11 +152,22 @@ class _Walk:
             kept, parted = (count, False) if ends_all else (_cut(alignment, len(audio)), False)
         placed = [
             replace(word, start_sample=word.start_sample + self._sample, end_sample=word.end_sample + self._sample)
-            for word in alignment.words[:kept]
+            for word in self._refined(alignment.words, kept, audio)
         ]
         if placed and not parted:
             self._learn_rate(placed)
         return placed, parted or not placed
+
+    def _refined(self, words: Sequence[AlignedWord], kept: int, audio: Waveform) -> Sequence[AlignedWord]:
+        """The first ``kept`` words, by an aligner's second step if it has one and finds a place for them."""
+        rough = tuple(words[:kept])
+        if not rough or not isinstance(self._aligner, RefiningAligner):
+            return rough
+        end = len(audio) if kept == len(words) else (rough[-1].end_sample + words[kept].start_sample) // 2
+        try:
+            return self._aligner.refine(audio[:end], Alignment(rough)).words
+        except RecordError:
+            return rough
 
     def _rejoin(self, *, moved: bool) -> None:
         """Move to where text and audio agree again, or over audio that the text lacks; always onward."""

@@ -62,6 +62,27 @@ class BatchAligner(Aligner, Protocol):
         ...
 
 
+@runtime_checkable
+class RefiningAligner(Aligner, Protocol):
+    """An aligner of two steps, of which the first is enough to compare texts; ``align`` is one after the other."""
+
+    def place(self, waveform: Waveform, words: Sequence[SpokenWord]) -> Alignment:
+        """Every word's rough place, and the ``log_likelihood`` that ``align`` has.
+
+        Raises:
+            RecordError: The words could not be placed.
+        """
+        ...
+
+    def refine(self, waveform: Waveform, placed: Alignment) -> Alignment:
+        """The alignment that starts from an outcome of ``place``.
+
+        Raises:
+            RecordError: There is none.
+        """
+        ...
+
+
 class AlignerConfig(Protocol):
     @property
     def fingerprint(self) -> str: ...

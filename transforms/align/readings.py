@@ -7,15 +7,25 @@ of audio around it, and the utterance is aligned once more with what was chosen:
     stretch    [------------------------------------------]      the slot and 3 words on either side
     rivals     you can dial five zero zero to attempt an             the best log-likelihood a frame wins
 
-A text with one reading costs one alignment.
+A text with one reading costs one alignment, and an aligner of two steps compares readings by its first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from schemas.errors import RecordError
 from schemas.records import SourceRow, SpokenWord, Waveform
-from transforms.align.protocol import LOG_LIKELIHOOD, Aligner, Alignment, BatchAligner, LanguageBound, RowAligner
+from transforms.align.protocol import (
+    LOG_LIKELIHOOD,
+    Aligner,
+    Alignment,
+    BatchAligner,
+    LanguageBound,
+    RefiningAligner,
+    RowAligner,
+)
 from transforms.text.verbalise import Slot, base_language, slots, speak
+
+Align = Callable[[Waveform, Sequence[SpokenWord]], Alignment]
 
 CONTEXT_WORDS = 3
 MIN_GAIN_NATS = 0.1
@@ -84,30 +94,36 @@ def align_text(aligner: Aligner, waveform: Waveform, text: str, language: str) -
     choice = [0] * len(parts)
     if not speak(parts, choice):
         raise RecordError("no_words", "nothing in the transcript is spoken", outcome="filtered")
+    if isinstance(aligner, RefiningAligner):
+        return aligner.refine(waveform, _best_reading(aligner.place, waveform, parts, choice))
+    return _best_reading(aligner.align, waveform, parts, choice)
+
+
+def _best_reading(align: Align, waveform: Waveform, parts: Sequence[Slot], choice: list[int]) -> Alignment:
     try:
-        first = aligner.align(waveform, speak(parts, choice))
+        first = align(waveform, speak(parts, choice))
     except RecordError:
         choice = [_shortest(slot) for slot in parts]
         if not any(choice):
             raise
-        first = aligner.align(waveform, speak(parts, choice))
+        first = align(waveform, speak(parts, choice))
     if LOG_LIKELIHOOD not in first.scores:
         return first
     settled = [
-        _settle(aligner, waveform, first, parts, choice, place) if len(slot.readings) > 1 else choice[place]
+        _settle(align, waveform, first, parts, choice, place) if len(slot.readings) > 1 else choice[place]
         for place, slot in enumerate(parts)
     ]
     if settled == choice or not speak(parts, settled):
         return first
     try:
-        second = aligner.align(waveform, speak(parts, settled))
+        second = align(waveform, speak(parts, settled))
     except RecordError:
         return first
     return second if second.scores[LOG_LIKELIHOOD] > first.scores[LOG_LIKELIHOOD] else first
 
 
 def _settle(
-    aligner: Aligner, waveform: Waveform, first: Alignment, parts: Sequence[Slot], choice: Sequence[int], place: int
+    align: Align, waveform: Waveform, first: Alignment, parts: Sequence[Slot], choice: Sequence[int], place: int
 ) -> int:
     """The best reading of one slot, judged on the stretch that the first alignment gives it and its neighbours."""
     sizes = [len(slot.readings[index]) for slot, index in zip(parts, choice, strict=True)]
@@ -126,7 +142,7 @@ def _settle(
         if not rival:
             continue
         try:
-            fit = aligner.align(waveform[start:stop], rival).scores[LOG_LIKELIHOOD]
+            fit = align(waveform[start:stop], rival).scores[LOG_LIKELIHOOD]
         except RecordError:
             continue
         if fit > best_fit + (MIN_GAIN_NATS if index != choice[place] else 0.0):

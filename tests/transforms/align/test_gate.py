@@ -126,3 +126,15 @@ def test_an_aligner_without_scores_counts_as_usual(aligner, gate, prompt):
 def test_unknown_thresholds_are_refused():
     with pytest.raises(ValidationError):
         GateConfig(min_coverge=0.5)
+
+
+def test_a_text_that_stops_too_early_has_a_suspicious_end(aligner, gate, prompt):
+    waveform, text = prompt("conf-unlockednow")
+    whole, cut = (
+        gate.measures(align_text(aligner, waveform, said, "en"), waveform, said, "en")["ending"]
+        for said in (text, text.rsplit(" ", 1)[0])
+    )
+    assert whole[-1] == 0
+    assert cut[-1] > 3
+    assert not whole[:-1].any()
+    assert not cut[:-1].any()

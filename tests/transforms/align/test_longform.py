@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from schemas.errors import RecordError
 from schemas.records import AlignedWord
+from transforms.align.fused import FusedConfig
 from transforms.align.gate import GateConfig
 from transforms.align.longform import _segments_of, segments
 from transforms.align.longform_anchors import Anchor, HeardWord, find_anchor, load_transcriber
+from transforms.text.verbalise import verbalise
 
 PROMPTS = ["demo-abouttotry", "conf-getconfno", "queue-thankyou", "vm-rec-temp", "auth-incorrect"]
 
@@ -113,3 +115,17 @@ def test_a_run_is_cut_without_losing_a_word(pieces):
     assert edges == sorted(edges)
     for before, after in pairwise(found):
         assert before.char_end <= after.char_start
+
+
+def test_the_second_step_of_an_aligner_places_the_words_that_are_kept(gate, prompt):
+    fused = FusedConfig().load()
+    waveform, text, at = join(prompt, ["conf-getconfno", "queue-thankyou", "auth-incorrect"])
+    found = segments(waveform, text, "en", aligner=fused, gate=gate, transcriber=None, max_samples=12 * 16_000)
+    check_lawful(found, waveform, text)
+    assert words_of(found) == [word.text for word in verbalise(text, "en")]
+    name = "queue-thankyou"
+    audio, written = prompt(name)
+    alone = fused.align(audio, verbalise(written, "en")).words
+    starts = {s.char_start + w.char_start: s.start_sample + w.start_sample for s in found for w in s.words}
+    apart = [abs(starts[at[name][2] + word.char_start] - at[name][0] - word.start_sample) for word in alone]
+    assert np.median(apart) <= 160

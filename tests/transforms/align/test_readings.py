@@ -80,3 +80,25 @@ def test_a_text_without_words_is_filtered(text):
     with pytest.raises(RecordError) as caught:
         align_text(FakeEvenAligner(), np.zeros(16_000, np.float32), text, "en")
     assert (caught.value.code, caught.value.outcome) == ("no_words", "filtered")
+
+
+def test_an_aligner_of_two_steps_compares_readings_by_its_first(aligner, prompt):
+    class FakeTwoSteps:
+        """PocketSphinx, and a second step that only counts."""
+
+        refined = 0
+
+        def align(self, waveform, words):
+            raise AssertionError("never asked for both steps at once")
+
+        def place(self, waveform, words):
+            return aligner.align(waveform, words)
+
+        def refine(self, waveform, placed):
+            self.refined += 1
+            return placed
+
+    waveform, text = prompt("spy-iax")
+    steps = FakeTwoSteps()
+    assert align_text(steps, waveform, text, "en") == align_text(aligner, waveform, text, "en")
+    assert steps.refined == 1

@@ -10,7 +10,8 @@ import torchaudio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.align._ctc_sweep import Numpy, Sweep, Torch
+from transforms.align import viterbi
+from transforms.align._ctc_sweep import CpuSweep, TorchSweep
 from transforms.align.viterbi import DOUBLE_FRAMES, best_paths
 
 
@@ -109,20 +110,38 @@ def test_a_long_recording_in_bounded_memory_is_aligned_as_a_whole():
     assert spoken(path, tokens).tolist() == expected.tolist()
 
 
-def test_torch_runs_the_same_sweep_as_numpy():
+def test_torch_runs_the_same_sweep_as_the_compiled_loop():
     """What a GPU runs, run by torch on the CPU."""
     rng = np.random.default_rng(5)
     frames = rng.normal(0, 1, (40, 8)).astype(np.float32)
     frames[:, 7] = -np.inf
     says = np.array([0, 0, 0, 0, 7, 3, 1, 1])
-    start = np.full(8, -np.inf)
+    start = np.full(8, -np.inf, np.float32)
     start[0] = 0.0
     flags, scores = [], []
-    for machine, values in ((Numpy(), frames), (Torch(torch.device("cpu")), torch.from_numpy(frames))):
-        sweep = Sweep(machine, values, says, start)
-        flag = machine.flags(40, 8)
+    for sweep, values in (
+        (CpuSweep(says, start), frames),
+        (TorchSweep(torch.from_numpy(frames), says, start), torch.from_numpy(frames)),
+    ):
+        flag = sweep.flags(40)
         sweep.run(values, flag)
-        flags.append(machine.host(flag))
+        flags.append(np.asarray(flag))
         scores.append(sweep.scores())
     assert np.array_equal(*flags)
     assert np.array_equal(*scores)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**32))
+def test_a_batch_on_a_device_is_aligned_as_on_the_cpu(seed):
+    """The GPU's batch path, on torch's CPU: the columns of all recordings in one row."""
+    logits, lengths, tokens = random_case(np.random.default_rng(seed), rows=4)
+    log_probs = logits.float().log_softmax(-1)
+    gaps = [[0] * (len(row) + 1) for row in tokens]
+    expected = best_paths(log_probs, lengths, tokens, blank=0)
+    columns = viterbi._columns(tokens, gaps, blank=0)
+    for pointer_bytes in (2**26, 1500):
+        found = viterbi._on_device(log_probs, lengths, columns, pointer_bytes)
+        for path, other in zip(expected, found, strict=True):
+            assert np.array_equal(path.places, other.places)
+            assert np.array_equal(path.log_probs, other.log_probs)
