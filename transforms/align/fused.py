@@ -154,10 +154,12 @@ class FusedAligner:
         return with_reductions([tuple(phones.split()) for phones in self._coarse.pronouncer.pronounce(word)])
 
     def _bands(self, coarse: Sequence[AlignedWord]) -> list[tuple[int, int]]:
+        """A word's band reaches over the silence after it, however long, to where the next word may begin."""
         margin = self._config.margin_samples
+        nexts = [*(word.start_sample for word in coarse[1:]), coarse[-1].end_sample]
         return [
-            ((word.start_sample - margin) // FRAME_SAMPLES, -((-word.end_sample - margin) // FRAME_SAMPLES))
-            for word in coarse
+            ((word.start_sample - margin) // FRAME_SAMPLES, -((-after - margin) // FRAME_SAMPLES))
+            for word, after in zip(coarse, nexts, strict=True)
         ]
 
     def _placed(self, found: Boundaries, pronunciations: Sequence[Sequence[Pronunciation]]) -> list[_Placed]:

@@ -49,6 +49,16 @@ def test_a_shifted_recording_shifts_its_words(fused, prompt):
     assert max(abs(offset - 16_000) for offset in offsets) <= 480
 
 
+def test_a_long_pause_pulls_no_word_into_it(fused, prompt):
+    waveform, text = prompt("auth-incorrect")
+    words = verbalise(text, "en")
+    pause = np.random.default_rng(0).normal(0, 1e-4, 32_000).astype(np.float32)
+    found = fused.align(np.concatenate([waveform, pause, waveform]), words * 2).words
+    first, second = found[: len(words)], found[len(words) :]
+    offset = len(waveform) + len(pause)
+    assert max(abs(b.start_sample - a.start_sample - offset) for a, b in zip(first, second, strict=True)) <= 480
+
+
 def test_a_recording_longer_than_the_encoders_window(fused, prompt):
     waveform, text = prompt("auth-incorrect")
     words = verbalise(text, "en")
