@@ -46,11 +46,11 @@ PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``flops_per_s``: of the model, a second of audio."""
+    """``flops_per_s``: of the model, a second of audio; None where they are not counted."""
 
     name: str
     encoders: tuple[SpeechEncoder, ...]
-    flops_per_s: float
+    flops_per_s: float | None
 
 
 def hubert_flops(model: Path, layers: int) -> float:
@@ -108,7 +108,7 @@ def measure(case: Case, rows: Sequence[SourceRow], audio_s: float, peak: float |
         "audio_seconds": round(seconds),
         "tokens": tokens,
         "gpu_waits": round(1 - kernels_s * seconds / elapsed, 4),
-        "mfu": None if peak is None else round(case.flops_per_s * seconds / elapsed / peak, 4),
+        "mfu": round(case.flops_per_s * seconds / elapsed / peak, 4) if case.flops_per_s and peak else None,
         "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
     }
 
@@ -136,7 +136,7 @@ def cases(folder: Path, *, compiled: bool) -> Iterator[Callable[[], Case]]:
             return Case(f"hubert_base_{rate}_layer_{layer}", (config.load(),), flops)
 
         yield hubert
-    yield lambda: Case("units_whisper", (WhisperUnitsConfig(device="cuda").load(),), 0.0)
+    yield lambda: Case("units_whisper", (WhisperUnitsConfig(device="cuda", compile=compiled).load(),), None)
     yield lambda: Case("pitch_fcpe", (FcpePitchConfig(device="cuda").load(),), FCPE_FLOPS)
 
     def everything() -> Case:
@@ -150,7 +150,7 @@ def cases(folder: Path, *, compiled: bool) -> Iterator[Callable[[], Case]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=1.0, help="of audio a case")
-    parser.add_argument("--compile", action="store_true", help="compile the HuBERTs")
+    parser.add_argument("--compile", action="store_true", help="compile HuBERT and Whisper")
     args = parser.parse_args()
 
     if not torch.cuda.is_available():

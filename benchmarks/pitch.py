@@ -1,6 +1,6 @@
 """How well pitch codes keep F0: frame error of the decoded contour against FCPE's own.
 
-    python -m benchmarks.pitch --also FOLDER_WITH_WAV_FILES
+    python -m benchmarks.pitch --also FOLDER_WITH_WAV_FILES [--limit 5]
 
 On the held-out prompts of ``examples/asterisk-en`` and any other folders. FFE: share of frames with a wrong voicing
 decision or F0 off by more than 20 % (Chu and Alwan 2009). Each utterance's own mean ln F0 is given to the decoder.
@@ -59,12 +59,13 @@ def _joined(contours: Sequence[F0Contour]) -> F0Contour:
 
 def main(
     also: Annotated[list[Path] | None, typer.Option(help="Folder of .wav files; may be repeated.")] = None,
+    limit: Annotated[int | None, typer.Option(help="First N recordings of each, for a trial.")] = None,
 ) -> None:
     torch.set_num_threads(1)
     config = FcpePitchConfig(device="cpu")
     encoder = config.load()
-    sets = {"heldout": [utterance.waveform for utterance in heldout_prompts()]}
-    sets |= {folder.name: [read(path) for path in sorted(folder.rglob("*.wav"))] for folder in also or []}
+    sets = {"heldout": [utterance.waveform for utterance in heldout_prompts()[:limit]]}
+    sets |= {folder.name: [read(path) for path in sorted(folder.rglob("*.wav"))[:limit]] for folder in also or []}
     figures: dict[str, object] = {"fingerprint": config.fingerprint}
     for name, waveforms in sets.items():
         figures |= {f"{name}_{key}": value for key, value in errors(encoder, waveforms).items()}

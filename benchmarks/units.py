@@ -1,129 +1,130 @@
-"""How well the units tell phones apart: PNMI against hand labels, beside MFCCs clustered on the same speech.
+"""How well units tell phones apart: PNMI against hand labels and ABX, beside other features clustered on other speech.
 
-    python -m benchmarks.units FOLDER_WITH_TIMIT_DEV
+    python -m benchmarks.units FOLDER_WITH_TIMIT_DEV [--hubert out/fit/hubert/model --layers 2 3] [--limit 8]
 
-PNMI (Hsu et al. 2021, section IV-E): mutual information of phone and unit over the entropy of phones, at the middle
-of each unit's frame. It rises with the number of clusters and with the smallness of the sample: compare only rows of
-one run. ``phones_61`` takes the labels as they are, ``phones_39`` folds them (Lee and Hon 1989) and leaves out ``q``.
+Rows: the bundled codebook; 500 clusters of the same Whisper layer as it is (no whitening), of MFCCs, and of layers of a
+HuBERT if one is named, all fitted on the bundled English prompts less the held-out ones. PNMI (Hsu et al. 2021, section
+IV-E) rises with the number of clusters and with the smallness of the sample: compare only rows of one run.
+``phones_61`` takes the labels as they are, ``phones_39`` folds them (Lee and Hon 1989) and leaves out ``q``. ABX is
+the within-speaker error over the folded phones in any context, 20 tokens a phone and speaker.
 """
 
+import argparse
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 import torch
-import torchaudio
-import typer
 
 from benchmarks.record import save
+from pipelines.evaluate.suites.units import Labels, read_labelled, unit_quality
+from pipelines.fit.abx import abx_error, choose_items
+from pipelines.fit.abx_items import items_of_labels
+from pipelines.fit.hubert_data import mfcc_39
 from pipelines.fit.job import load_fit, recordings_of
-from pipelines.fit.kmeans import fit_codebook, standardisation
+from pipelines.fit.kmeans import Projection, fit_codebook, sample_frames, standardisation, whitening
 from schemas.records import SAMPLE_RATE_HZ, TokenIds, Waveform
-from transforms.kmeans import Features
-from transforms.units.whisper import HOP_SAMPLES, WhisperUnitsConfig
+from transforms.kmeans import Codebook, Features, load_codebook
+from transforms.units.hubert import HubertUnitsConfig
+from transforms.units.whisper import WhisperUnitsConfig
 
-FOLD = {
-    **dict.fromkeys(["ax", "ax-h"], "ah"),
-    **dict.fromkeys(["pcl", "tcl", "kcl", "bcl", "dcl", "gcl", "h#", "pau", "epi"], "sil"),
-    **{"axr": "er", "ix": "ih", "ux": "uw", "ao": "aa", "el": "l", "em": "m", "en": "n", "nx": "n", "eng": "ng"},
-    **{"hv": "hh", "zh": "sh"},
-}
-Labels = list[tuple[int, int, str]]
+CLUSTERS = 500
+ITERATIONS = 60
+ABX_ITEMS = 20
+_BATCH = 32
 
-
-def read_labels(path: Path) -> Labels:
-    """Phones as (start sample, end sample, name)."""
-    lines = (line.split() for line in path.read_text().splitlines())
-    return [(int(start), int(end), name) for start, end, name in lines]
+Extract = Callable[[Sequence[Waveform]], list[Features]]
 
 
-def phone_at(labels: Labels, sample: int) -> str | None:
-    return next((name for start, end, name in labels if start <= sample < end), None)
+def as_it_is(frames_ND: Features) -> Projection:
+    """No projection."""
+    dim = frames_ND.shape[1]
+    return np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
 
 
-def pnmi(labels: Sequence[Labels], ids: Sequence[TokenIds], *, fold: bool) -> tuple[float, float]:
-    """PNMI and the share of frames whose unit's commonest phone is theirs."""
-    pairs: list[tuple[str, int]] = []
-    for phones, codes in zip(labels, ids, strict=True):
-        for frame, code in enumerate(codes.tolist()):
-            name = phone_at(phones, frame * HOP_SAMPLES + HOP_SAMPLES // 2)
-            if name is None or (fold and name == "q"):
-                continue
-            pairs.append((FOLD.get(name, name) if fold else name, code))
-    names = sorted({name for name, _ in pairs})
-    joint = np.zeros((len(names), max(code for _, code in pairs) + 1))
-    np.add.at(joint, ([names.index(name) for name, _ in pairs], [code for _, code in pairs]), 1)
-    joint /= joint.sum()
-    phone, unit = joint.sum(1), joint.sum(0)
-    seen = joint > 0
-    information = (joint[seen] * np.log(joint[seen] / np.outer(phone, unit)[seen])).sum()
-    return float(information / -(phone * np.log(phone)).sum()), float(joint.max(0).sum())
+def in_batches(extract: Extract, waveforms: Sequence[Waveform]) -> Iterator[Features]:
+    for at in range(0, len(waveforms), _BATCH):
+        yield from extract(waveforms[at : at + _BATCH])
 
 
-def mfcc_39(waveform: Waveform) -> Features:
-    """13 MFCCs with two orders of deltas, averaged to 25 Hz."""
-    frames = -(-len(waveform) // HOP_SAMPLES)
-    padded = torch.from_numpy(np.pad(waveform, (0, frames * HOP_SAMPLES - len(waveform))))
-    spectrogram = {"n_fft": 400, "hop_length": 160, "n_mels": 40}
-    cepstra = torchaudio.transforms.MFCC(SAMPLE_RATE_HZ, 13, melkwargs=spectrogram)(padded)[:, : 4 * frames]
-    deltas = torchaudio.functional.compute_deltas(cepstra)
-    stacked = torch.cat([cepstra, deltas, torchaudio.functional.compute_deltas(deltas)])
-    pooled: npt.NDArray[np.float32] = stacked.view(39, frames, 4).mean(2).T.numpy()
-    return pooled
-
-
-def mfcc_units(waveforms: Iterable[Waveform], tested: Sequence[Waveform], clusters: int) -> list[TokenIds]:
-    frames = np.concatenate([mfcc_39(waveform) for waveform in waveforms])
+def fitted(extract: Extract, speech: Sequence[Waveform], space: Callable[[Features], Projection]) -> Codebook:
+    rng = np.random.default_rng(0)
+    frames = sample_frames(in_batches(extract, speech), max_frames=200_000, rng=rng)
+    clusters = min(CLUSTERS, len(frames) // 4)
     codebook, _ = fit_codebook(
-        frames,
-        space=standardisation,
-        clusters=clusters,
-        iterations=60,
-        rng=np.random.default_rng(0),
-        say=lambda _: None,
+        frames, space=space, clusters=clusters, iterations=ITERATIONS, rng=rng, say=lambda _: None
     )
-    return [codebook.assign(mfcc_39(waveform)) for waveform in tested]
+    return codebook
 
 
-def fitting_speech() -> Iterator[Waveform]:
-    recordings = recordings_of(load_fit("jobs/fit/units.yaml"), say=print)
-    return (utterance.waveform for utterance in recordings())
+def judged(
+    features: Sequence[Features], codebook: Codebook, labels: Sequence[Labels], speakers: Sequence[str], hop: int
+) -> dict[str, float]:
+    """PNMI and purities by the kind of phones; ABX of features, of their centroids and of codes as mere symbols."""
+    ids: list[TokenIds] = [codebook.assign(each) for each in features]
+    figures: dict[str, float] = {}
+    for phones, fold in (("phones_61", False), ("phones_39", True)):
+        found = unit_quality(labels, ids, hop_samples=hop, codebook_size=codebook.size, fold=fold)
+        figures |= {f"pnmi_{phones}": found["PNMI"], f"phone_purity_{phones}": found["phone purity"]}
+    figures["codes_used_share"] = found["codes used, share"]
+    figures["deduplicated_tokens_a_second"] = found["deduplicated tokens a second"]
+    items = items_of_labels(labels, speakers, [len(e) for e in ids], hop_samples=hop, context="phone", fold=True)
+    items = choose_items(items, max_items=ABX_ITEMS, rng=np.random.default_rng(0))
+    spaces = {"features": features, "centroids": [codebook.centroids[each] for each in ids], "codes": ids}
+    for name, frames in spaces.items():
+        error = abx_error(frames, items)
+        figures |= {} if error.error is None else {f"abx_error_of_{name}": error.error}
+    return figures
 
 
-def main(
-    timit: Annotated[Path, typer.Argument(help="Folder with .wav and .phn files, searched in depth.")],
-) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("timit", type=Path, help="folder with .wav and .phn files, searched in depth")
+    parser.add_argument("--hubert", type=Path, help="folder of a HuBERT, as `plait fit hubert` writes it")
+    parser.add_argument("--layers", type=int, nargs="+", default=[3], help="its layers, a row each")
+    parser.add_argument("--limit", type=int, help="first N recordings, and N of the fitting speech, for a trial")
+    args = parser.parse_args()
+
     torch.set_num_threads(1)
-    paths = sorted(timit.rglob("*.wav"))
-    labels = [read_labels(path.with_suffix(".phn")) for path in paths]
-    waveforms = [soundfile.read(path, dtype="float32")[0] for path in paths]
-    config = WhisperUnitsConfig(device="cpu")
-    encoder = config.load()
+    labelled = read_labelled(args.timit, limit=args.limit)
+    labels, speakers = [each for _, each in labelled], [path.parent.name for path, _ in labelled]
+    tested = [soundfile.read(path, dtype="float32")[0] for path, _ in labelled]
+    speech = [u.waveform for u in recordings_of(load_fit("jobs/fit/units.yaml"), say=print)()][: args.limit]
+    bundled = WhisperUnitsConfig(device="cpu")
+    whisper = bundled.load_features().features
+    hop = bundled.hop_samples
     started = time.perf_counter()
-    units = encoder.encode(waveforms)
+    bundled.load().encode(tested)
     seconds = time.perf_counter() - started
-    rows = {"whisper": units, "mfcc_39": mfcc_units(fitting_speech(), waveforms, config.codebook_size)}
-    audio_s = sum(map(len, waveforms)) / SAMPLE_RATE_HZ
-    figures: dict[str, object] = {
-        "utterances": len(paths),
-        "frames": sum(map(len, units)),
-        "clusters": config.codebook_size,
-        "whisper_fingerprint": config.fingerprint,
-        "whisper_x_real_time_one_thread": audio_s / seconds,
-        "whisper_deduplicated_tokens_a_second": sum(1 + int((np.diff(ids) != 0).sum()) for ids in units) / audio_s,
+
+    def mfccs(waveforms: Sequence[Waveform]) -> list[Features]:
+        return [mfcc_39(waveform, hop_samples=hop) for waveform in waveforms]
+
+    rows: dict[str, tuple[Extract, Callable[[Features], Projection] | None, int]] = {
+        "whisper_bundled": (whisper, None, hop),
+        "whisper_layer_as_it_is": (whisper, as_it_is, hop),
+        "mfcc_39": (mfccs, standardisation, hop),
     }
-    for name, ids in rows.items():
-        for fold in (False, True):
-            value, purity = pnmi(labels, ids, fold=fold)
-            phones = "phones_39" if fold else "phones_61"
-            figures |= {f"{name}_pnmi_{phones}": value, f"{name}_phone_purity_{phones}": purity}
-    rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()}
-    print(save("units", rounded).read_text())
+    for layer in args.layers if args.hubert else ():
+        config = HubertUnitsConfig(model=str(args.hubert), layer=layer, codebook="unused", device="cpu")
+        space = partial(whitening, components=128)
+        rows[f"hubert_layer_{layer}"] = (config.load_features().features, space, config.hop_samples)
+    figures: dict[str, object] = {
+        "utterances": len(tested),
+        "fitted_on_utterances": len(speech),
+        "bundled_fingerprint": bundled.fingerprint,
+        "bundled_x_real_time_one_thread": round(sum(map(len, tested)) / SAMPLE_RATE_HZ / seconds, 1),
+    }
+    for name, (extract, fit_in, row_hop) in rows.items():
+        codebook = load_codebook(bundled.codebook_path) if fit_in is None else fitted(extract, speech, fit_in)
+        found = judged(list(in_batches(extract, tested)), codebook, labels, speakers, row_hop)
+        figures[name] = {"clusters": codebook.size, **{key: round(value, 4) for key, value in found.items()}}
+        print(name, figures[name], flush=True)
+    print(save("units", figures))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

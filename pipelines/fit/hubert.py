@@ -64,6 +64,8 @@ class HubertFitConfig(BaseModel):
         crop_s: Longer recordings are cut, anew each time.
         mask_share: Share of frames at which a masked span starts.
         mask_frames: Its length.
+        masked_weight: Of the masked frames' loss; the rest is the heard frames' (alpha in the paper's section II-C). 1
+            is best with poor targets; good ones, as from another encoder, are learnt sooner with less.
         max_frames: Frames that clusters are fitted on.
     """
 
@@ -77,6 +79,7 @@ class HubertFitConfig(BaseModel):
     crop_s: float = Field(default=15.6, gt=0)
     mask_share: float = Field(default=0.08, gt=0, lt=1)
     mask_frames: int = Field(default=10, ge=1)
+    masked_weight: float = Field(default=1.0, gt=0, le=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     warmup_share: float = Field(default=0.08, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -151,6 +154,7 @@ class _Fit:
                 clusters=iteration.clusters,
                 max_frames=config.max_frames,
                 seed=self._seed,
+                device=config.device,
                 path=targets_path,
                 say=self._say,
             )
@@ -165,6 +169,7 @@ class _Fit:
             warmup_share=config.warmup_share,
             weight_decay=config.weight_decay,
             gradient_norm=config.gradient_norm,
+            masked_weight=config.masked_weight,
             save_every=config.save_every,
             bf16=config.bf16,
             seed=self._seed + number,

@@ -15,16 +15,19 @@ import torch
 import torchaudio
 
 from pipelines.fit.hubert_network import Geometry
-from pipelines.fit.kmeans import fit_codebook, sample_frames, standardisation
+from pipelines.fit.kmeans import arithmetic_on, fit_codebook, sample_frames, standardisation
 from pipelines.fit.report import FitData, IndexedRecordings, in_batches
 from schemas.errors import UserError
-from schemas.records import SAMPLE_RATE_HZ, Utterance, Waveform
-from transforms.kmeans import Features
+from schemas.records import SAMPLE_RATE_HZ, TokenIds, Utterance, Waveform
+from transforms.devices import Device, pick_device
+from transforms.kmeans import Codebook, Features
 from transforms.registry import config_class
 from transforms.units.protocol import FeatureConfig
+from transforms.units.quantizer import NearestCentroid
 
 _BATCH = 32
 _MEL_HOP_SAMPLES = 160
+_WINDOW = 32  # batches whose recordings are sorted together
 
 
 def mfcc_39(waveform: Waveform, *, hop_samples: int) -> Features:
@@ -53,6 +56,7 @@ def make_targets(
     clusters: int,
     max_frames: int,
     seed: int,
+    device: Device,
     path: Path,
     say: Callable[[str], None],
 ) -> None:
@@ -60,6 +64,7 @@ def make_targets(
 
     Args:
         backend: A units section, or None for MFCCs.
+        device: Where clusters are fitted and assigned; the backend's section has its own.
         hop_samples: Of the model that is to be trained.
 
     Raises:
@@ -75,11 +80,20 @@ def make_targets(
             yield from zip(batch, extract([utterance.waveform for utterance in batch]), strict=True)
 
     sample = sample_frames((frames for _, frames in features()), max_frames=max_frames, rng=rng)
-    codebook, _ = fit_codebook(sample, space=standardisation, clusters=clusters, iterations=60, rng=rng, say=say)
+    codebook, _ = fit_codebook(
+        sample,
+        space=standardisation,
+        clusters=clusters,
+        iterations=60,
+        rng=rng,
+        say=say,
+        arithmetic=arithmetic_on(device),
+    )
+    assign = _assigner(codebook, device)
     places, samples, lengths, ids = [], [], [], []
     index_of = {row: index for index, row in enumerate(recordings.rows)}
     for utterance, frames in features():
-        codes = codebook.assign(frames).repeat(hop // hop_samples)[: -(-utterance.num_samples // hop_samples)]
+        codes = assign(frames).repeat(hop // hop_samples)[: -(-utterance.num_samples // hop_samples)]
         places.append(index_of[utterance.row])
         samples.append(utterance.num_samples)
         lengths.append(len(codes))
@@ -94,6 +108,14 @@ def make_targets(
         ids=np.concatenate(ids),
     )
     partial.replace(path)
+
+
+def _assigner(codebook: Codebook, device: Device) -> Callable[[Features], TokenIds]:
+    on = pick_device(device)
+    if on.type == "cpu":
+        return codebook.assign
+    nearest = NearestCentroid(codebook).to(on)
+    return lambda features: nearest(torch.from_numpy(features).to(on)).to(torch.int32).cpu().numpy()
 
 
 def _extractor(
@@ -158,12 +180,21 @@ class TargetedRecordings:
 
 @dataclass(frozen=True, slots=True)
 class MaskedBatch:
-    """Shapes ``(B, S)``, ``(B, T)``, ``(B, T)``, and the clusters of the masked frames in order."""
+    """Samples ``(B, S)``; of each frame ``(B, T)`` whether it is inside its crop, whether masked, and its cluster."""
 
     samples: torch.Tensor
     inside: torch.Tensor
     masked: torch.Tensor
-    targets: torch.Tensor
+    clusters: torch.Tensor
+
+    @property
+    def heard(self) -> torch.Tensor:
+        return self.inside & ~self.masked
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """Clusters of the masked frames in order."""
+        return self.clusters[self.masked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +208,11 @@ class Crops:
 
 
 class Batches:
-    """Batch ``step`` of a seeded order: every recording once an epoch, longer ones as a crop."""
+    """Batch ``step`` of a seeded order: every recording once an epoch, longer ones as a crop.
+
+    Recordings of like length go together: of speech of 1 to 8 s, batches drawn without regard to it are more than half
+    padding.
+    """
 
     def __init__(
         self,
@@ -190,15 +225,19 @@ class Batches:
         self._data, self._geometry, self._seed = data, geometry, seed
         self._crop = max(crops.mask_frames + 1, round(crops.crop_s * SAMPLE_RATE_HZ / geometry.hop_samples))
         self._mask_share, self._mask_frames = crops.mask_share, crops.mask_frames
-        frames = np.minimum(np.diff(data.starts), self._crop).mean()
-        self.size = max(1, round(crops.batch_s * SAMPLE_RATE_HZ / geometry.hop_samples / max(frames, 1)))
+        self._drawn: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))  # the last epoch's order
+        self._lengths = np.minimum(np.diff(data.starts), self._crop)
+        frames = max(self._lengths.mean(), 1)
+        self.size = max(1, round(crops.batch_s * SAMPLE_RATE_HZ / geometry.hop_samples / frames))
 
     def chosen(self, step: int) -> list[int]:
         """Recordings of the whole batch."""
         found = []
         for position in range(step * self.size, (step + 1) * self.size):
             epoch, place = divmod(position, len(self._data))
-            found.append(int(self._order(epoch)[place]))
+            if self._drawn[0] != epoch:
+                self._drawn = epoch, self._order(epoch)
+            found.append(int(self._drawn[1][place]))
         return found
 
     def batch(self, step: int, *, rank: int, world: int) -> MaskedBatch:
@@ -220,8 +259,8 @@ class Batches:
         inside = np.array([np.arange(most) < len(each) for each in targets])
         masked = np.array([np.pad(each, (0, most - len(each))) for each in masks])
         padded = np.array([np.pad(each, (0, most * hop + lookahead - len(each))) for each in samples])
-        wanted = np.concatenate([each[mask] for each, mask in zip(targets, masks, strict=True)]).astype(np.int64)
-        return MaskedBatch(*(torch.from_numpy(array) for array in (padded, inside, masked, wanted)))
+        clusters = np.array([np.pad(each.astype(np.int64), (0, most - len(each))) for each in targets])
+        return MaskedBatch(*(torch.from_numpy(array) for array in (padded, inside, masked, clusters)))
 
     def _mask(self, frames: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
         """Spans of ``mask_frames`` that may overlap; at least one."""
@@ -231,4 +270,10 @@ class Batches:
         return np.asarray(((at >= starts[:, None]) & (at < starts[:, None] + self._mask_frames)).any(0))
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
-        return np.random.default_rng([self._seed, epoch, len(self._data)]).permutation(len(self._data))
+        """A permutation whose windows are sorted by length, and their batches permuted."""
+        rng = np.random.default_rng([self._seed, epoch, len(self._data)])
+        drawn = rng.permutation(len(self._data))
+        windows = [drawn[at : at + _WINDOW * self.size] for at in range(0, len(drawn), _WINDOW * self.size)]
+        order = np.concatenate([window[np.argsort(self._lengths[window], kind="stable")] for window in windows])
+        batches = [order[at : at + self.size] for at in range(0, len(order), self.size)]
+        return np.concatenate([batches[place] for place in rng.permutation(len(batches))])

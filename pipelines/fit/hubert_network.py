@@ -95,12 +95,13 @@ class Pretraining(nn.Module):
             self.project = nn.Linear(network.model.config.hidden_size, _EMBEDDING)
             self.clusters_KE = nn.Parameter(torch.empty(clusters, _EMBEDDING).uniform_())
 
-    def forward(self, samples_BS: Tensor, inside_BT: Tensor, masked_BT: Tensor) -> Tensor:
-        """Logits of the masked frames in order, shape ``(frames, K)``."""
+    def forward(self, samples_BS: Tensor, inside_BT: Tensor, masked_BT: Tensor, heard_BT: Tensor) -> Tensor:
+        """Logits of the masked frames in order, then of the heard ones, shape ``(frames, K)``."""
         convolved_BTC = self.encoder.feature_extractor(samples_BS).transpose(1, 2)
         hidden_BTD = self.encoder.feature_projection(convolved_BTC)
         blank_D = cast(Tensor, self.encoder.masked_spec_embed).to(hidden_BTD.dtype)
         hidden_BTD = torch.where(masked_BT[..., None], blank_D, hidden_BTD)
         states_BTD = self.encoder.encoder(hidden_BTD, attention_mask=inside_BT).last_hidden_state
-        points_NE = functional.normalize(self.project(states_BTD[masked_BT]).float(), dim=-1)
+        chosen_ND = torch.cat([states_BTD[masked_BT], states_BTD[heard_BT]])
+        points_NE = functional.normalize(self.project(chosen_ND).float(), dim=-1)
         return points_NE @ functional.normalize(self.clusters_KE.float(), dim=-1).T / _TEMPERATURE

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from pipelines.fit.hubert_data import Batches
+from pipelines.fit.hubert_data import Batches, MaskedBatch
 from pipelines.fit.hubert_network import Pretraining
 from pipelines.fit.vocoder_checkpoint import Checkpoint
 
@@ -33,6 +33,7 @@ class TrainingSettings(BaseModel):
     warmup_share: float
     weight_decay: float
     gradient_norm: float
+    masked_weight: float
     save_every: int
     bf16: bool
     seed: int
@@ -104,7 +105,7 @@ def train(
         model.load_state_dict(cast(dict[str, Any], state["model"]))
         optimiser.load_state_dict(cast(dict[str, Any], state["optimiser"]))
         first = cast(int, state["step"])
-    runner = DistributedDataParallel(model, find_unused_parameters=True) if processes.world > 1 else model
+    runner = DistributedDataParallel(model) if processes.world > 1 else model
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for step in range(first, settings.steps):
             torch.manual_seed((settings.seed << 32) + step * processes.world + processes.rank)  # dropout
@@ -112,8 +113,7 @@ def train(
                 group["lr"] = settings.learning_rate * settings.rate(step)
             batch = batches.batch(step, rank=processes.rank, world=processes.world)
             with _autocast(device, settings.bf16):
-                logits_NK = runner(batch.samples.to(device), batch.inside.to(device), batch.masked.to(device))
-            loss = functional.cross_entropy(logits_NK.float(), batch.targets.to(device))
+                loss = _loss(runner, batch, device, settings.masked_weight)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
@@ -126,6 +126,20 @@ def train(
     return judge(model, judged, device)
 
 
+def _loss(model: torch.nn.Module, batch: MaskedBatch, device: torch.device, masked_weight: float) -> torch.Tensor:
+    """Cross-entropy of masked frames, and of heard ones where they weigh anything."""
+    inside, masked, heard = (part.to(device) for part in (batch.inside, batch.masked, batch.heard))
+    if masked_weight == 1:
+        heard = torch.zeros_like(heard)
+    logits_NK = model(batch.samples.to(device), inside, masked, heard).float()
+    clusters = batch.clusters.to(device)
+    first = int(masked.sum())
+    loss = functional.cross_entropy(logits_NK[:first], clusters[masked])
+    if masked_weight == 1 or len(logits_NK) == first:
+        return loss
+    return masked_weight * loss + (1 - masked_weight) * functional.cross_entropy(logits_NK[first:], clusters[heard])
+
+
 @torch.inference_mode()
 def judge(model: Pretraining, judged: Batches, device: torch.device) -> dict[str, float]:
     """Loss and accuracy over masked frames of recordings kept apart."""
@@ -133,7 +147,8 @@ def judge(model: Pretraining, judged: Batches, device: torch.device) -> dict[str
     losses, right, total = 0.0, 0, 0
     for step in range(_JUDGED_BATCHES):
         batch = judged.batch(step, rank=0, world=1)
-        logits_NK = model(batch.samples.to(device), batch.inside.to(device), batch.masked.to(device))
+        inside, masked = batch.inside.to(device), batch.masked.to(device)
+        logits_NK = model(batch.samples.to(device), inside, masked, torch.zeros_like(masked))
         wanted = batch.targets.to(device)
         losses += functional.cross_entropy(logits_NK, wanted, reduction="sum").item()
         right += int((logits_NK.argmax(1) == wanted).sum())

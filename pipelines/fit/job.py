@@ -1,12 +1,13 @@
 """`plait fit WHAT JOB.yaml`: a corpus in, a fitted tokenizer or vocoder out.
 
-The job has `output`, `seed`, `limit`, `ingest` and `fit`, the options of what is fitted.
+The job has `output`, `seed`, `limit`, `sample`, `ingest` and `fit`, the options of what is fitted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.files import local_path, make_folder
@@ -15,18 +16,26 @@ from pipelines.yaml_config import read_yaml, validate
 from schemas.errors import RecordError, UserError
 from schemas.records import SourceRow, Utterance, Waveform
 from transforms.audio import decode
+from transforms.seeds import RekeyedGenerator
 
 FitWhat = Literal["units", "pitch", "style", "hubert", "aligner", "vocoder"]
 
 
 class FitJob(BaseModel):
-    """What every fit has; ``fit`` is checked by the config of what is fitted."""
+    """What every fit has; ``fit`` is checked by the config of what is fitted.
+
+    Args:
+        limit: First N recordings of each source by id, for a trial.
+        sample: N recordings of all, drawn by a hash of seed, source and id: whether one is in the draw depends on no
+            order, and what is not drawn is never decoded.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     output: str
     seed: int = 0
     limit: int | None = Field(default=None, ge=1)
+    sample: int | None = Field(default=None, ge=1)
     ingest: list[IngestConfig] | IngestConfig
     fit: dict[str, Any] = Field(default_factory=dict)
 
@@ -34,7 +43,7 @@ class FitJob(BaseModel):
 class JobRecordings:
     """The corpus of a fit, source by source and sorted by id, restartable, decoded as it is read.
 
-    Bad audio is left out and named; ``limit`` is of each source.
+    Bad audio is left out and named.
     """
 
     def __init__(self, job: FitJob, *, say: Callable[[str], None]) -> None:
@@ -44,6 +53,8 @@ class JobRecordings:
             for source in sources
             for row in sorted(row for row in read_rows(source) if isinstance(row, SourceRow))[: job.limit]
         ]
+        if job.sample is not None:
+            self.rows = _drawn(self.rows, job.sample, job.seed)
         self._refused: set[str] = set()
         self._say = say
 
@@ -65,6 +76,14 @@ class JobRecordings:
             RecordError: It cannot be read.
         """
         return decode(self.rows[index])[0]
+
+
+def _drawn(rows: list[SourceRow], count: int, seed: int) -> list[SourceRow]:
+    """The rows with the smallest draws, in their order."""
+    generator = RekeyedGenerator()
+    names = [f"{row.source}/{row.utterance_id}" for row in rows]
+    draws = np.array([generator.rng_for(name, stage="fit", run_seed=seed).random() for name in names])
+    return [rows[index] for index in np.sort(np.argsort(draws, kind="stable")[:count])]
 
 
 def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> JobRecordings:

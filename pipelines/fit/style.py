@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.fit.kmeans import fit_codebook, sample_frames, standardisation
+from pipelines.fit.kmeans import arithmetic_on, fit_codebook, sample_frames, standardisation
 from pipelines.fit.report import FitData, Recordings, write_card
+from transforms.devices import Device
 from transforms.style.features import style_features
 from transforms.style.prosody import ProsodyStyleConfig
 
@@ -18,6 +19,7 @@ class StyleFitConfig(BaseModel):
     Args:
         max_frames: Seconds the clusters are fitted on, drawn uniformly.
         iterations: At most; it stops when the error no longer falls.
+        device: Where the clusters are fitted; ``auto`` takes a GPU if there is one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,6 +27,7 @@ class StyleFitConfig(BaseModel):
     clusters: int = Field(default=100, ge=2)
     max_frames: int = Field(default=200_000, ge=2)
     iterations: int = Field(default=60, ge=1)
+    device: Device = "auto"
 
 
 def fit_style(
@@ -49,6 +52,7 @@ def fit_style(
         iterations=config.iterations,
         rng=rng,
         say=say,
+        arithmetic=arithmetic_on(config.device),
     )
     output.mkdir(parents=True, exist_ok=True)
     path = output / "style.npz"
@@ -57,7 +61,7 @@ def fit_style(
         output,
         title=f"Style codebook, {config.clusters} codes",
         data=data,
-        settings=config.model_dump(mode="json"),
+        settings=config.model_dump(mode="json", exclude={"device"}),
         seed=seed,
         figures=figures,
         fingerprint=ProsodyStyleConfig(codebook=str(path)).fingerprint,

@@ -8,10 +8,12 @@ from typing import Any, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.fit.kmeans import fit_codebook, sample_frames, whitening
+from pipelines.fit.kmeans import arithmetic_on, fit_codebook, sample_frames, whitening
 from pipelines.fit.report import FitData, Recordings, in_batches, write_card
+from pipelines.fit.units_quality import QualityConfig, units_quality
 from schemas.records import Utterance
 from transforms.backend import BackendConfig
+from transforms.devices import Device
 from transforms.encoder import SpeechEncoderConfig
 from transforms.kmeans import Features
 from transforms.registry import config_class
@@ -28,6 +30,8 @@ class UnitsFitConfig(BaseModel):
         components: Principal components kept, each scaled to unit variance.
         max_frames: Frames the clusters are fitted on, drawn uniformly; the memory follows it.
         iterations: At most; it stops when the error no longer falls.
+        device: Where the clusters are fitted; ``auto`` takes a GPU if there is one. The encoder has its own.
+        quality: Recordings with known phones, for the figures that say what the units are worth.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +41,8 @@ class UnitsFitConfig(BaseModel):
     components: int = Field(default=128, ge=1)
     max_frames: int = Field(default=200_000, ge=2)
     iterations: int = Field(default=60, ge=1)
+    device: Device = "auto"
+    quality: QualityConfig | None = None
 
 
 def fit_units(
@@ -60,7 +66,11 @@ def fit_units(
         iterations=config.iterations,
         rng=rng,
         say=say,
+        arithmetic=arithmetic_on(config.device),
     )
+    if config.quality is not None:
+        hop_samples = cast(FeatureConfig, backend).hop_samples
+        figures |= units_quality(extractor, codebook, config.quality, hop_samples=hop_samples, seed=seed, say=say)
     output.mkdir(parents=True, exist_ok=True)
     codebook.save(path)
     fingerprint = cast(SpeechEncoderConfig, backend).fingerprint
@@ -69,7 +79,7 @@ def fit_units(
         output,
         title=title,
         data=data,
-        settings=config.model_dump(mode="json"),
+        settings=config.model_dump(mode="json", exclude={"device"}, exclude_none=True),
         seed=seed,
         figures=figures,
         fingerprint=fingerprint,

@@ -14,6 +14,7 @@ from transforms.pitch.fcpe_f0 import FcpeF0
 from transforms.pitch.shape import FRAMES_PER_CODE
 from transforms.pitch.weights import read_vqvae
 from transforms.units.batching import length_buckets
+from transforms.units.transfer import integers_on
 
 
 class FcpePitchEncoder:
@@ -43,7 +44,7 @@ class FcpePitchEncoder:
         for batch in length_buckets(lengths):
             examples_F2 = [torch.from_numpy(normalised(contours[i])).T for i in batch]
             contour_B2F = pad_sequence(examples_F2, batch_first=True).transpose(1, 2).to(self._device)
-            codes_B = torch.tensor([lengths[i] for i in batch], device=self._device)
+            codes_B = integers_on([lengths[i] for i in batch], self._device)
             for i, codes_T in zip(batch, self._vqvae.encode(contour_B2F, codes_B).cpu().numpy(), strict=True):
                 ids[i] = codes_T[: lengths[i]].astype(np.int32)
         return ids

@@ -14,6 +14,7 @@ from transforms.pitch.fcpe import fcpe_path
 from transforms.pitch.fcpe_mel import log_mel
 from transforms.pitch.fcpe_net import CONTEXT_FRAMES, FcpeNet
 from transforms.units.batching import MAX_PADDED_FRAMES, length_buckets
+from transforms.units.transfer import integers_on, to_device
 from transforms.windows import Window, windows
 
 CODE_SAMPLES = 1280
@@ -47,7 +48,7 @@ class FcpeF0:
     @torch.inference_mode()
     def contours(self, waveforms: Sequence[Waveform]) -> list[F0Contour]:
         """F0 at 200 Hz of each recording, ``16 * ceil(num_samples / 1280)`` frames."""
-        mels_FM = [self._log_mel(waveform) for waveform in waveforms]
+        mels_FM = [self._log_mel(samples) for samples in to_device(waveforms, self._device)]
         pieces = [
             (owner, window)
             for owner, mel_FM in enumerate(mels_FM)
@@ -60,26 +61,26 @@ class FcpeF0:
         for batch in batches:
             mel_BFM, inside_BF = self._padded(mels_FM, [pieces[i] for i in batch])
             owners = [pieces[i][0] for i in batch]
-            f0_BF = self._net(mel_BFM, inside_BF, moments_NG2[owners], threshold=self._threshold).cpu()
+            f0_BF = self._net(mel_BFM, inside_BF, moments_NG2[owners], threshold=self._threshold)
             for i, f0_F in zip(batch, f0_BF, strict=True):
                 window = pieces[i][1]
                 parts[i] = f0_F[window.keep_start - window.start : window.keep_end - window.start]
         whole: list[list[Tensor]] = [[] for _ in waveforms]
-        for (owner, _), part in zip(pieces, parts, strict=True):
+        on_host = torch.split(torch.cat(parts).cpu(), [len(part) for part in parts]) if parts else ()
+        for (owner, _), part in zip(pieces, on_host, strict=True):
             whole[owner].append(part)
         return [to_200_hz(torch.cat(part or [torch.zeros(1)]).numpy()) for part in whole]
 
-    def _log_mel(self, waveform: Waveform) -> Tensor:
-        if not len(waveform):
+    def _log_mel(self, samples: Tensor) -> Tensor:
+        if not len(samples):
             return torch.empty(0, 0)
-        samples = torch.from_numpy(waveform).to(self._device).clamp(-1, 1)
-        return log_mel(functional.pad(samples, (0, -len(waveform) % CODE_SAMPLES)))
+        return log_mel(functional.pad(samples.clamp(-1, 1), (0, -len(samples) % CODE_SAMPLES)))
 
     def _padded(self, mels_FM: Sequence[Tensor], pieces: Sequence[tuple[int, Window]]) -> tuple[Tensor, Tensor]:
         cuts = [mels_FM[owner][window.start : window.end] for owner, window in pieces]
         mel_BFM = pad_sequence(cuts, batch_first=True)
         at_F = torch.arange(mel_BFM.shape[1], device=self._device)
-        return mel_BFM, at_F < torch.tensor([len(cut) for cut in cuts], device=self._device)[:, None]
+        return mel_BFM, at_F < integers_on([len(cut) for cut in cuts], self._device)[:, None]
 
     def _moments(
         self, mels_FM: Sequence[Tensor], pieces: Sequence[tuple[int, Window]], batches: Sequence[Sequence[int]]
@@ -97,8 +98,8 @@ class FcpeF0:
             sums_BG2 = self._net.moments(mel_BFM, counted_BF)
             if totals is None:
                 totals = sums_BG2.new_zeros(len(mels_FM), *sums_BG2.shape[1:])
-            totals.index_add_(0, torch.tensor([owner for owner, _ in chosen], device=self._device), sums_BG2)
+            totals.index_add_(0, integers_on([owner for owner, _ in chosen], self._device), sums_BG2)
         if totals is None:
             return torch.empty(0)
-        frames = torch.tensor([max(len(mel_FM), 1) for mel_FM in mels_FM], device=self._device)
+        frames = integers_on([max(len(mel_FM), 1) for mel_FM in mels_FM], self._device)
         return totals / (frames * self._net.group_channels)[:, None, None]

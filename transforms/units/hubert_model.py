@@ -19,6 +19,7 @@ from transforms.units.batching import MAX_PADDED_FRAMES, length_buckets
 from transforms.units.hubert_net import HubertNet, read_state
 from transforms.units.hubert_source import HubertSource
 from transforms.units.precision import Precision, pick_dtype
+from transforms.units.transfer import integers_on, to_device
 from transforms.windows import Window, windows
 
 WINDOW_SAMPLES = 960_000  # 60 s: bounds the memory of a long recording
@@ -74,7 +75,7 @@ class HubertFeatures:
     @torch.inference_mode()
     def hidden(self, waveforms: Sequence[Waveform]) -> list[Tensor]:
         """The same as float32 tensors on the model's device."""
-        convolved_TC = self._convolved([self._padded(waveform) for waveform in waveforms])
+        convolved_TC = self._convolved([self._whole(samples) for samples in to_device(waveforms, self._device)])
         pieces: list[tuple[int, Window]] = [
             (owner, window)
             for owner, features_TC in enumerate(convolved_TC)
@@ -90,7 +91,7 @@ class HubertFeatures:
             inside_BT = None
             if len(cuts[-1]) < len(cuts[0]):  # longest first
                 at_T = torch.arange(padded_BTC.shape[1], device=self._device)
-                inside_BT = at_T < torch.tensor([len(cut) for cut in cuts], device=self._device)[:, None]
+                inside_BT = at_T < integers_on([len(cut) for cut in cuts], self._device)[:, None]
             for i, states_TD in zip(bucket, self._transform(padded_BTC, inside_BT), strict=True):
                 window = pieces[i][1]
                 states[i] = states_TD[window.keep_start - window.start : window.keep_end - window.start].float()
@@ -100,14 +101,17 @@ class HubertFeatures:
         empty = torch.empty(0, self.feature_dim, device=self._device)
         return [torch.cat(part) if part else empty for part in parts]
 
-    def _padded(self, waveform: Waveform) -> Tensor:
+    def padded(self, waveform: Waveform) -> Tensor:
+        """What the network is given of a recording, on the device."""
+        return self._whole(*to_device([waveform], self._device))
+
+    def _whole(self, samples: Tensor) -> Tensor:
         """Whole frames, and as many samples of silence as the last one sees beyond its own."""
-        samples = torch.from_numpy(waveform).to(self._device)
-        if not len(waveform):
+        if not len(samples):
             return samples
         if self._shape.normalise:
             samples = (samples - samples.mean()) / torch.sqrt(samples.var(correction=0) + 1e-7)
-        tail = -len(waveform) % self._hop + self._shape.lookahead_samples
+        tail = -len(samples) % self._hop + self._shape.lookahead_samples
         return nn.functional.pad(samples, (0, tail))
 
     def _convolved(self, padded_S: Sequence[Tensor]) -> list[Tensor]:

@@ -134,7 +134,7 @@ def _folder(key: str, model: str, *, allow_download: bool) -> Path:
             )
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-        hint = "" if allow_download else "; set {key.partition('.')[0]}.allow_download to fetch it"
+        hint = "" if allow_download else f"; set {key.partition('.')[0]}.allow_download to fetch it"
         raise UserError(f"{key}: {model!r} is neither a folder nor in the hub's cache{hint}") from error
 
 

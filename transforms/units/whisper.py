@@ -30,6 +30,7 @@ class WhisperUnitsConfig(BackendConfig):
         codebook: npz file, or ``bundled``.
         device: Where the model runs; ``auto`` takes a GPU if there is one.
         precision: ``auto`` is fp32 on a CPU and fp16 on a GPU. Like the device it is no part of the fingerprint.
+        compile: Compile the model for the device; worth its minutes on a long run on a GPU.
     """
 
     kind: Literal["whisper"] = "whisper"
@@ -38,6 +39,7 @@ class WhisperUnitsConfig(BackendConfig):
     codebook: str = "bundled"
     device: Device = "auto"
     precision: Precision = "auto"
+    compile: bool = False
 
     @property
     def stream_kind(self) -> StreamKind:
@@ -80,7 +82,9 @@ class WhisperUnitsConfig(BackendConfig):
     def load_features(self) -> FeatureExtractor:
         from transforms.units.whisper_model import WhisperFeatures
 
-        return WhisperFeatures(self.model_path, layer=self.layer, device=self.device, precision=self.precision)
+        return WhisperFeatures(
+            self.model_path, layer=self.layer, device=self.device, precision=self.precision, compiled=self.compile
+        )
 
     def load(self) -> SpeechEncoder:
         from transforms.units.quantizer import UnitsEncoder

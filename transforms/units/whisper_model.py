@@ -15,6 +15,7 @@ from transforms.units.batching import length_buckets
 from transforms.units.ctranslate2_format import read_variables
 from transforms.units.log_mel import log_mel, mel_filters
 from transforms.units.precision import Precision, pick_dtype
+from transforms.units.transfer import integers_on, to_device
 from transforms.units.whisper_encoder import WhisperEncoder
 from transforms.windows import windows
 
@@ -27,7 +28,9 @@ OVERLAP_FRAMES = 200  # 4 s: each of two neighbouring windows has 2 s of context
 class WhisperFeatures:
     """Hidden states of one layer, averaged to 25 Hz."""
 
-    def __init__(self, path: Path, *, layer: int, device: Device, precision: Precision = "auto") -> None:
+    def __init__(
+        self, path: Path, *, layer: int, device: Device, precision: Precision = "auto", compiled: bool = False
+    ) -> None:
         variables = read_variables(path, prefix="encoder/")
         try:
             encoder = WhisperEncoder(variables, layers=layer)
@@ -36,6 +39,7 @@ class WhisperFeatures:
         self._device = pick_device(device)
         self._dtype = pick_dtype(precision, self._device)
         self._encoder = encoder.to(self._device, self._dtype)
+        self._run = torch.compile(self._encoder, dynamic=True) if compiled else self._encoder
         self._filters = mel_filters(encoder.conv1.in_channels).to(self._device)
         self._max_frames, self.feature_dim = encoder.positions_TD.shape
 
@@ -46,7 +50,7 @@ class WhisperFeatures:
     @torch.inference_mode()
     def hidden(self, waveforms: Sequence[Waveform]) -> list[Tensor]:
         """The same as tensors on the model's device."""
-        mels_MF = [self._log_mel(waveform) for waveform in waveforms]
+        mels_MF = [self._log_mel(samples) for samples in to_device(waveforms, self._device)]
         pieces = [
             (owner, window)
             for owner, mel_MF in enumerate(mels_MF)
@@ -60,8 +64,8 @@ class WhisperFeatures:
                 for i in bucket
             ]
             mel_BMF = pad_sequence([cut.T for cut in cuts], batch_first=True).transpose(1, 2)
-            frames_B = torch.tensor([lengths[i] for i in bucket], device=self._device)
-            for i, states_TD in zip(bucket, self._encoder(mel_BMF.to(self._dtype), frames_B), strict=True):
+            frames_B = integers_on([lengths[i] for i in bucket], self._device)
+            for i, states_TD in zip(bucket, self._run(mel_BMF.to(self._dtype), frames_B), strict=True):
                 window = pieces[i][1]
                 hidden_TD[i] = states_TD[window.keep_start - window.start : window.keep_end - window.start]
         return [
@@ -69,11 +73,10 @@ class WhisperFeatures:
             for owner in range(len(waveforms))
         ]
 
-    def _log_mel(self, waveform: Waveform) -> Tensor:
-        if not len(waveform):
+    def _log_mel(self, samples: Tensor) -> Tensor:
+        if not len(samples):
             return torch.empty(self._filters.shape[1], 0, device=self._device)
-        samples = torch.from_numpy(waveform).to(self._device)
-        padding = -len(waveform) % HOP_SAMPLES
+        padding = -len(samples) % HOP_SAMPLES
         return log_mel(torch.nn.functional.pad(samples, (0, padding)), self._filters)
 
     def _pool(self, parts_TD: list[Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ from transformers import HubertModel
 
 from pipelines.fit import hubert_training
 from pipelines.fit.hubert import HubertFitConfig
-from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings, mfcc_39
+from pipelines.fit.hubert_data import Batches, Crops, MaskedBatch, TargetedRecordings, mfcc_39
 from pipelines.fit.hubert_network import Geometry, build_model
 from pipelines.fit.job import fit
 from schemas.errors import UserError
@@ -168,6 +168,40 @@ def test_processes_share_each_batch_and_targets_lie_under_their_mask(lengths, wo
     frames = alone.inside.sum(1)
     assert alone.samples.shape[1] == 320 * int(frames.max()) + 80
     assert (alone.masked.sum(1) > 0).all()
+
+
+def test_recordings_of_like_length_go_together():
+    lengths = np.random.default_rng(0).integers(10, 100, 200).tolist()
+    crops = Crops(batch_s=10.0, crop_s=3.0, mask_share=0.1, mask_frames=5)
+    batches = Batches(fake_targets(lengths), Geometry(320, 80), crops=crops, seed=1)
+    whole = range(len(lengths) // batches.size)
+    spreads = [max(chosen) - min(chosen) for chosen in ([lengths[i] for i in batches.chosen(step)] for step in whole)]
+    assert batches.size > 5
+    assert np.mean(spreads) < 20
+    assert {tuple(batches.chosen(step)) for step in whole} != {
+        tuple(batches.chosen(step + len(whole))) for step in whole
+    }
+
+
+def test_the_losses_of_masked_and_heard_frames_are_weighed():
+    torch.manual_seed(0)
+    logits_BTK = torch.randn(2, 7, 5)
+    inside = torch.ones(2, 7, dtype=torch.bool)
+    inside[1, 5:] = False
+    masked = torch.zeros_like(inside)
+    masked[0, 1:4] = masked[1, 2] = True
+    batch = MaskedBatch(torch.zeros(2, 10), inside, masked, torch.randint(0, 5, (2, 7)))
+
+    def model(samples, inside_BT, masked_BT, heard_BT):
+        return torch.cat([logits_BTK[masked_BT], logits_BTK[heard_BT]])
+
+    def alone(chosen):
+        return torch.nn.functional.cross_entropy(logits_BTK[chosen], batch.clusters[chosen])
+
+    cpu = torch.device("cpu")
+    for weight in (1.0, 0.5, 0.2):
+        expected = weight * alone(masked) + (1 - weight) * alone(inside & ~masked)
+        assert hubert_training._loss(model, batch, cpu, weight) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_mfccs_have_a_row_a_frame():

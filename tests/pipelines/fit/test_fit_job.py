@@ -3,11 +3,14 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipelines.fit.job import fit
+from pipelines.fit.job import _drawn, fit
 from pipelines.run import run
 from pipelines.store import ShardSet
 from schemas.errors import UserError
+from schemas.records import SourceRow
 from tests.pipelines.conftest import job, write_table
 
 JOB = """\
@@ -39,6 +42,24 @@ def test_a_fitted_codebook_is_used_by_a_run(job_file, tmp_path):
     manifest = ShardSet(str(tmp_path / "out/corpus")).manifest
     assert [(info.kind, info.codebook_size) for info in manifest.streams] == [("units", 16)]
     assert manifest.streams[0].fingerprint == card["fingerprint"]
+
+
+@given(st.sets(st.integers(0, 99), min_size=1, max_size=40), st.integers(1, 20), st.integers(0, 3))
+def test_a_sample_is_drawn_by_hash(numbers, count, seed):
+    rows = [SourceRow(f"u{number:02}", "a.wav", "", source="s") for number in sorted(numbers)]
+    drawn = _drawn(rows, count, seed)
+    assert len(drawn) == min(count, len(rows))
+    assert drawn == sorted(drawn)
+    assert set(_drawn(rows[::-1], count, seed)) == set(drawn)
+    assert set(_drawn(rows, count + 1, seed)) >= set(drawn)
+    for row in drawn:  # one recording less moves no other out of the draw
+        others = [other for other in rows if other != row]
+        assert set(_drawn(others, count, seed)) >= set(drawn) - {row}
+
+
+def test_a_fit_takes_the_sample_alone(job_file, tmp_path):
+    fit("units", str(job_file), overrides=["sample=2", "fit.clusters=8"], say=lambda _: None)
+    assert json.loads((tmp_path / "units" / "card.json").read_text())["fitted_on"]["utterances"] <= 2
 
 
 def test_a_wrong_key_of_the_fit_names_its_path(job_file):

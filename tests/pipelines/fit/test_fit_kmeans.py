@@ -1,11 +1,15 @@
 """k-means: uniform sampling, determinism, revival, and that it finds clusters that are there."""
 
+from functools import partial
+
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.fit.kmeans import _means, fit_codebook, sample_frames, standardisation, whitening
+from pipelines.fit.kmeans import NumpyArithmetic, arithmetic_on, fit_codebook, sample_frames, standardisation, whitening
+from pipelines.fit.kmeans_torch import TorchArithmetic
 from schemas.errors import UserError
 
 
@@ -16,7 +20,10 @@ def blobs(seed: int, *, clusters: int = 6, each: int = 80):
     return points.astype(np.float32), np.arange(clusters).repeat(each)
 
 
-def fit(points, clusters, seed=0):
+ON_TORCH = partial(TorchArithmetic, device=torch.device("cpu"))
+
+
+def fit(points, clusters, seed=0, arithmetic=NumpyArithmetic):
     return fit_codebook(
         points,
         space=standardisation,
@@ -24,13 +31,15 @@ def fit(points, clusters, seed=0):
         iterations=50,
         rng=np.random.default_rng(seed),
         say=lambda _: None,
+        arithmetic=arithmetic,
     )
 
 
+@pytest.mark.parametrize("arithmetic", [NumpyArithmetic, ON_TORCH])
 @pytest.mark.parametrize("seed", range(5))
-def test_finds_separate_clusters(seed):
+def test_finds_separate_clusters(seed, arithmetic):
     points, truth = blobs(seed)
-    codebook, figures = fit(points, 6, seed)
+    codebook, figures = fit(points, 6, seed, arithmetic)
     ids = codebook.assign(points)
     assert {tuple(sorted(set(ids[truth == cluster]))) for cluster in range(6)} == {(code,) for code in range(6)}
     assert figures["code_perplexity"] == pytest.approx(6)
@@ -44,11 +53,44 @@ def test_is_deterministic_and_the_seed_counts():
     assert not np.array_equal(first.centroids, other.centroids)
 
 
-def test_dead_clusters_take_the_worst_frames():
-    points = np.array([[0.0], [0.2], [5.0], [9.0]], np.float32)
-    distance = np.array([0.01, 0.01, 25.0, 81.0])
-    centroids = _means(points, np.array([0, 0, 0, 0]), distance, 3)
-    assert centroids[1:].ravel().tolist() == [9.0, 5.0]
+@pytest.mark.parametrize("arithmetic", [NumpyArithmetic, ON_TORCH])
+def test_dead_clusters_take_the_worst_frames(arithmetic):
+    points = arithmetic(np.array([[0.0], [0.2], [5.0], [9.0]], np.float32))
+    assert points.nearest(np.array([[0.1], [50.0], [-50.0]], np.float32)) == pytest.approx((0.02 + 4.9**2 + 8.9**2) / 4)
+    assert points.counts().tolist() == [4, 0, 0]
+    assert np.allclose(points.means().ravel(), [3.55, 9.0, 5.0])
+
+
+@given(st.integers(0, 1000), st.integers(1, 30))
+@settings(max_examples=25, deadline=None)
+def test_torch_takes_the_steps_that_numpy_takes(seed, clusters):
+    points = np.random.default_rng(seed).normal(size=(300, 5)).astype(np.float32)
+    ours, theirs = NumpyArithmetic(points), ON_TORCH(points)
+    seeds = ours.plus_plus(clusters, np.random.default_rng(seed))
+    assert np.array_equal(theirs.plus_plus(clusters, np.random.default_rng(seed)), seeds)
+    assert theirs.nearest(seeds) == pytest.approx(ours.nearest(seeds), rel=1e-5)
+    assert np.array_equal(theirs.counts(), ours.counts())
+    assert np.allclose(theirs.means(), ours.means(), atol=1e-4)
+
+
+def test_a_whole_fit_on_torch_gives_nearly_the_same_codebook():
+    points = np.random.default_rng(0).normal(size=(3000, 4)).astype(np.float32)
+    (ours, said), (theirs, heard) = fit(points, 20), fit(points, 20, arithmetic=ON_TORCH)
+    assert np.allclose(theirs.centroids, ours.centroids, atol=2e-3)
+    assert heard["unexplained"] == pytest.approx(said["unexplained"], rel=1e-4)
+    assert (theirs.assign(points) == ours.assign(points)).mean() > 0.99
+
+
+def test_the_cpu_computes_in_numpy():
+    assert arithmetic_on("cpu") is NumpyArithmetic
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_nearly_the_codebook_of_the_cpu_and_its_own_twice():
+    points = np.random.default_rng(0).normal(size=(3000, 4)).astype(np.float32)
+    ours, first, again = (fit(points, 20, arithmetic=arithmetic_on(device))[0] for device in ("cpu", "cuda", "cuda"))
+    assert np.array_equal(first.centroids, again.centroids)
+    assert (first.assign(points) == ours.assign(points)).mean() > 0.95
 
 
 def test_too_few_frames_are_the_users_mistake():

@@ -53,6 +53,41 @@ def test_a_second_fit_gives_the_same_bytes(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+@pytest.fixture
+def labelled(tmp_path):
+    """Two prompts with made-up phones of 80 ms, as TIMIT has them, and the same as an item file."""
+    lines = ["#file onset offset #phone prev-phone next-phone speaker"]
+    for name in NAMES[:2]:
+        folder = tmp_path / "labelled" / f"speaker-{name}"
+        folder.mkdir(parents=True)
+        waveform = soundfile.read(f"examples/asterisk-en/audio/{name}.flac", dtype="float32")[0]
+        soundfile.write(folder / f"{name}.wav", waveform, 16_000)
+        spans = [(at, at + 1280, "aeiou"[place % 5]) for place, at in enumerate(range(0, len(waveform) - 1280, 1280))]
+        (folder / f"{name}.phn").write_text("".join(f"{a} {b} {phone}\n" for a, b, phone in spans))
+        lines += [f"{name} {a / 16_000} {b / 16_000} {phone} x y {name}" for a, b, phone in spans]
+    (tmp_path / "dev.item").write_text("\n".join(lines) + "\n")
+    return tmp_path / "labelled"
+
+
+def test_known_phones_make_a_quality_report(labelled, tmp_path):
+    figures = fit(tmp_path / "a", quality={"data": str(labelled)})
+    assert 0 < figures["quality_pnmi"] < 1
+    assert 1 < figures["quality_code_perplexity"] <= 20
+    for name in ("features", "codebook_space", "centroids", "codes"):
+        assert 0 < figures[f"quality_abx_error_of_{name}"] < 1
+    assert figures["quality_abx_pairs_of_phones"] == 20
+    by_items = fit(tmp_path / "b", quality={"data": str(labelled), "items": str(tmp_path / "dev.item")})
+    assert "quality_pnmi" not in by_items
+    for name in ("abx_error_of_features", "abx_error_of_codes", "abx_triples"):
+        assert by_items[f"quality_{name}"] == pytest.approx(figures[f"quality_{name}"])
+    assert "quality_pnmi" in json.loads((tmp_path / "a" / "card.json").read_text())["figures"]
+    narrow = fit(tmp_path / "c", quality={"data": str(labelled), "context": "triphone", "max_items": 2})
+    assert narrow["quality_abx_triples"] < figures["quality_abx_triples"]
+    (tmp_path / "dev.item").write_text("#header\ngone 0 1 a b c d\n")
+    with pytest.raises(UserError, match=r"quality\.items.*'gone'"):
+        fit(tmp_path / "d", quality={"data": str(labelled), "items": str(tmp_path / "dev.item")})
+
+
 def test_mistakes_are_the_users(tmp_path):
     with pytest.raises(UserError, match="need as many frames"):
         fit(tmp_path / "a", clusters=50_000)

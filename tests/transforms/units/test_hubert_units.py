@@ -76,7 +76,7 @@ def test_features_are_the_hidden_states_of_transformers(folder, layer):
     backend = config(folder, layer=layer)
     noise = np.random.default_rng(2).normal(0, 0.1, backend.hop_samples * 30 + 400).astype(np.float32)
     features = backend.load_features()
-    padded = features._padded(noise)
+    padded = features.padded(noise)
     model = HubertModel.from_pretrained(folder).eval()
     with torch.inference_mode():
         expected = model(padded[None], output_hidden_states=True).hidden_states[layer][0].numpy()
@@ -89,7 +89,7 @@ def test_padding_leaves_the_samples_in_place(folder):
     features = config(folder).load_features()
     features._shape = replace(features._shape, normalise=False)
     noise = np.random.default_rng(3).normal(0, 0.1, 5000).astype(np.float32)
-    padded = features._padded(noise).numpy()
+    padded = features.padded(noise).numpy()
     assert np.array_equal(padded[:5000], noise)
     assert not padded[5000:].any()
 
@@ -102,7 +102,7 @@ def test_layers_above_are_never_built(folder):
 def test_blocks_of_the_convolutions_do_not_matter(folder, noises, size, monkeypatch):
     whole = config(folder).load_features()._convolved
     extractor = config(folder).load_features()
-    padded = [extractor._padded(noise) for noise in noises]
+    padded = [extractor.padded(noise) for noise in noises]
     expected = whole(padded)
     monkeypatch.setattr(hubert_model, "_BLOCK_SAMPLES", size)
     for found, states in zip(extractor._convolved(padded), expected, strict=True):
@@ -136,6 +136,32 @@ def test_narrow_formats_stay_near_and_count_their_frames(folder, noises, precisi
         assert found.dtype == np.float32
         assert found.shape == states.shape
         assert not len(states) or np.abs(found - states).mean() <= 0.1 * np.abs(states).mean()
+
+
+@pytest.mark.parametrize("folder", ["base"], indirect=True)
+def test_a_compiled_model_gives_the_same_units(folder, noises, monkeypatch):
+    """Traced as for a GPU, run without the code generator, which would take minutes."""
+    traced = []
+
+    def traces(function, **options):
+        traced.append(options)
+        return compiler(function, backend="eager", **options)
+
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", traces)
+    found = config(folder, compile=True).load().encode(noises[1:4])
+    assert traced == 2 * [{"dynamic": True}]
+    assert config(folder, compile=True).fingerprint == config(folder).fingerprint
+    for ids, expected in zip(found, config(folder).load().encode(noises[1:4]), strict=True):
+        assert np.array_equal(ids, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(("precision", "share"), [("fp32", 0.99), ("bf16", 0.9), ("fp16", 0.9)])
+def test_a_gpu_gives_the_units_of_the_cpu(folder, noises, precision, share):
+    expected = np.concatenate(config(folder).load().encode(noises))
+    found = np.concatenate(config(folder, device="cuda", precision=precision).load().encode(noises))
+    assert (found == expected).mean() >= share
 
 
 @given(st.lists(st.integers(0, 80_000), max_size=8))
@@ -180,7 +206,7 @@ def test_torchaudio_bundles_are_read(tmp_path, large, monkeypatch):
     features = backend.load_features()
     noise = np.random.default_rng(2).normal(0, 0.1, 12_000).astype(np.float32)
     with torch.inference_mode():
-        expected = model.extract_features(features._padded(noise)[None], num_layers=2)[0][1][0].numpy()
+        expected = model.extract_features(features.padded(noise)[None], num_layers=2)[0][1][0].numpy()
     assert np.abs(features.features([noise])[0] - expected).max() < 1e-4
     assert backend.codebook_size == 20
     assert len(backend.load().encode([noise])[0]) == -(-12_000 // 320)
@@ -230,7 +256,7 @@ def test_mistakes_are_the_users(folder, tmp_path):
         _ = config(folder, codebook=str(tmp_path / "none.npz")).fingerprint
     with pytest.raises(UserError, match="no config"):
         _ = config(tmp_path).hop_samples
-    with pytest.raises(UserError, match="allow_download"):
+    with pytest.raises(UserError, match=r"set units\.allow_download to fetch"):
         _ = config(folder, model="nobody/no-such-model").hop_samples
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="no HuBERT config"):

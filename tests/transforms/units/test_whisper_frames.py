@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,3 +43,15 @@ def test_bf16_keeps_most_units(encoder):
     narrow = WhisperUnitsConfig(device="cpu", precision="bf16")
     assert narrow.fingerprint == CONFIG.fingerprint
     assert (narrow.load().encode([waveform])[0] == encoder.encode([waveform])[0]).mean() >= 0.97
+
+
+def test_a_compiled_model_gives_the_same_units(encoder, monkeypatch):
+    """Traced as for a GPU, run without the code generator, which would take minutes."""
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module, **options: compiler(module, backend="eager", **options))
+    names = ("agent-incorrect", "activated")
+    waveforms = [soundfile.read(f"examples/asterisk-en/audio/{name}.flac", dtype="float32")[0] for name in names]
+    compiled = WhisperUnitsConfig(device="cpu", compile=True)
+    assert compiled.fingerprint == CONFIG.fingerprint
+    for found, expected in zip(compiled.load().encode(waveforms), encoder.encode(waveforms), strict=True):
+        assert np.array_equal(found, expected)
