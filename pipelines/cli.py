@@ -65,6 +65,20 @@ def run(
 
 
 @command
+def segment(
+    job: Job,
+    output: Annotated[str | None, typer.Option(metavar="DIR", help="Overrides output.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; overrides engine.workers.")] = None,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Cut long recordings at silences into aligned segments, a table and word times for a corpus job."""
+    from pipelines.segment.run import load_segment
+    from pipelines.segment.run import segment as cut
+
+    print_figures(cut(load_segment(job, output=output, workers=workers, overrides=set_)))
+
+
+@command
 def plan(
     job: Job,
     gpu: Annotated[str | None, typer.Option(help="Estimate GPU-hours for it: H100, A100, L4 ...")] = None,

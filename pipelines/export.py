@@ -1,14 +1,14 @@
 """`plait export`: the word times of a token store for Praat (TextGrid) and Kaldi (CTM)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 from urllib.parse import quote
 
 from pipelines.files import exists, join, make_folder, open_write, write_text
 from pipelines.store import MANIFEST, ShardSet, key_of
 from schemas.errors import UserError
-from schemas.records import StoredUtterance
+from schemas.records import AlignedWord, StoredUtterance
 from transforms.align.given_textgrid import seconds, write_textgrid
 
 ExportFormat = Literal["textgrid", "ctm"]
@@ -57,13 +57,18 @@ def _write_textgrids(utterances: Iterator[StoredUtterance], target: str) -> int:
 
 
 def _write_ctm(utterances: Iterator[StoredUtterance], target: str) -> int:
-    """``id 1 start duration word``: scores are left out, as a CTM's are probabilities."""
+    """Scores are left out, as a CTM's are probabilities."""
     count = 0
     with open_write(join(target, CTM_NAME)) as file:
         for record in utterances:
-            name = re.sub(r"[\s%;]", lambda found: quote(found[0], safe=""), record.utterance_id)
-            for word in record.words:
-                start, duration = seconds(word.start_sample), seconds(word.end_sample - word.start_sample)
-                file.write(f"{name} 1 {start} {duration} {word.text}\n".encode())
+            file.writelines(line.encode() for line in ctm_lines(record.utterance_id, record.words))
             count += 1
     return count
+
+
+def ctm_lines(utterance_id: str, words: Iterable[AlignedWord]) -> Iterator[str]:
+    """``id 1 start duration word``, the id percent-encoded where it would part the line."""
+    name = re.sub(r"[\s%;]", lambda found: quote(found[0], safe=""), utterance_id)
+    for word in words:
+        start, duration = seconds(word.start_sample), seconds(word.end_sample - word.start_sample)
+        yield f"{name} 1 {start} {duration} {word.text}\n"

@@ -78,10 +78,15 @@ def utterance_sample(record: StoredUtterance, *, waveform: Waveform | None) -> S
     }
     sample["json"] = _json(meta)
     if waveform is not None:
-        buffer = io.BytesIO()
-        sf.write(buffer, waveform, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
-        sample["flac"] = buffer.getvalue()
+        sample["flac"] = flac(waveform)
     return sample
+
+
+def flac(waveform: Waveform) -> bytes:
+    """A 16-bit FLAC file."""
+    buffer = io.BytesIO()
+    sf.write(buffer, waveform, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
 
 
 def sequence_sample(sequence: TokenSequence) -> Sample:

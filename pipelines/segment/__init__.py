@@ -1,0 +1,1 @@
+"""Long recordings with their transcripts, cut into segments that a corpus job takes."""
