@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, SerializeAsAny, Tag
+from pydantic import Field, SerializeAsAny
 
 from pipelines.engines.local import LocalEngine
 from pipelines.engines.placement import Resources
 from pipelines.engines.protocol import Engine
 from pipelines.engines.ray import RayEngine
-from pipelines.ingest.config import IngestConfig
-from pipelines.yaml_config import TAG, read_yaml, validate
+from pipelines.ingest import IngestConfig, OneOrSeveral, several
+from pipelines.yaml_config import Section, read_yaml, validate
 from schemas.errors import UserError
 from transforms.align.gate import GateConfig
 from transforms.backend import BackendConfig
@@ -21,10 +21,6 @@ from transforms.interleave import InterleaveConfig
 from transforms.registry import Role, config_class
 
 DEFAULT_KINDS: dict[Role, str] = {"align": "fused", "units": "whisper", "pitch": "fcpe", "style": "prosody"}
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class LocalEngineConfig(Section):
@@ -131,13 +127,6 @@ class BakeConfig(InterleaveConfig):
     marker_style: Literal["plait", "spiritlm"] = "plait"
 
 
-OneOrSeveral = Annotated[
-    Annotated[list[IngestConfig], Field(min_length=1), Tag(f"{TAG}several")]
-    | Annotated[IngestConfig, Tag(f"{TAG}one")],
-    Discriminator(lambda value: f"{TAG}several" if isinstance(value, list) else f"{TAG}one"),
-]
-
-
 class RunConfig(Section):
     """A corpus job: one YAML file, a section a stage.
 
@@ -165,7 +154,7 @@ class RunConfig(Section):
     @property
     def sources(self) -> list[IngestConfig]:
         """The corpora that are read, one after another."""
-        return self.ingest if isinstance(self.ingest, list) else [self.ingest]
+        return several(self.ingest)
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -16,7 +16,7 @@ from pipelines.config import RunConfig
 from pipelines.corpus import CorpusJob, ShardResult, add_up, count_causes
 from pipelines.engines.protocol import BatchDone
 from pipelines.files import join, local_path, make_folder, remove, remove_partials, sha256_of, write_text
-from pipelines.ingest import read_rows as read_corpus
+from pipelines.ingest import read_all
 from pipelines.lock import Check, lock
 from pipelines.metrics import update_metrics
 from pipelines.observe import Snapshot, Tally, observed
@@ -104,7 +104,7 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
     rows_folder = join(folder.work, "rows")
     make_folder(rows_folder)
     parted = partition(
-        (row for source in config.sources for row in read_corpus(source)),
+        read_all(config.ingest),
         rows_folder,
         num_shards=num_shards,
         limit=config.limit,

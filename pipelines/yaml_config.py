@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.files import read_text
 from schemas.errors import UserError
@@ -16,6 +16,12 @@ TAG = "/"
 """What the tags of a union begin with that no key of a job file names."""
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A part of a job file or a template: unknown keys are refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def read_yaml(path: str | Path, *, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
 from pipelines.infer.parts import Output, Part
+from pipelines.yaml_config import Section
 
 Say = Callable[[str], None]
 Row = dict[str, Any]
@@ -56,10 +55,8 @@ class Generator(Protocol):
         ...
 
 
-class Settings(BaseModel):
+class Settings(Section):
     """What ``--set`` may say of a suite; a suite with settings derives its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True)

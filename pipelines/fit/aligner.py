@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from pipelines.fit.aligner_augment import altered, with_noise
 from pipelines.fit.report import FitData, Recordings, write_card
+from pipelines.yaml_config import Section
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ, Utterance
 from transforms.align.fused import FusedConfig
@@ -31,7 +32,7 @@ _SYNONYMS = {"AX": "AH", "PAU": "SIL", "BRTH": "SIL", "H#": "SIL", "DX": "T", "E
 _SYNONYMS |= {"AXR": "ER", "HV": "HH", "NX": "N", "IX": "IH"}
 
 
-class AlignerFitConfig(BaseModel):
+class AlignerFitConfig(Section):
     """Settings of ``plait fit aligner``.
 
     Args:
@@ -40,8 +41,6 @@ class AlignerFitConfig(BaseModel):
         copies: Altered copies of each recording, beside the recording itself.
         crop_frames: Length of a training example in frames of 10 ms; even.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = "tiny.en"
     nets: int = Field(default=2, ge=1)

@@ -16,12 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings, make_targets
 from pipelines.fit.hubert_network import Pretraining, build_model
 from pipelines.fit.hubert_training import Processes, TrainingSettings, train
 from pipelines.fit.report import FitData, IndexedRecordings, write_card
+from pipelines.yaml_config import Section
 from transforms.backend import digest_json
 from transforms.devices import Device, pick_device
 from transforms.units.hubert import HubertUnitsConfig
@@ -29,15 +30,13 @@ from transforms.units.hubert import HubertUnitsConfig
 _KEPT_APART_EVERY = 40  # one recording in so many is judged and not learnt from
 
 
-class Iteration(BaseModel):
+class Iteration(Section):
     """What one training predicts, and for how long.
 
     Args:
         targets: ``mfcc``, ``encoder`` (needs ``encoder``, a units section without codebook), or ``layer`` (needs
             ``layer`` of the model that the iteration before has made).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     targets: Literal["mfcc", "encoder", "layer"] = "mfcc"
     encoder: dict[str, Any] | None = None
@@ -54,7 +53,7 @@ class Iteration(BaseModel):
         return self
 
 
-class HubertFitConfig(BaseModel):
+class HubertFitConfig(Section):
     """Settings of ``plait fit hubert``; the defaults are the paper's base model.
 
     Args:
@@ -68,8 +67,6 @@ class HubertFitConfig(BaseModel):
             is best with poor targets; good ones, as from another encoder, are learnt sooner with less.
         max_frames: Frames that clusters are fitted on.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     architecture: dict[str, Any] = Field(default_factory=dict)
     iterations: tuple[Iteration, ...] = Field(

@@ -10,23 +10,21 @@ from types import TracebackType
 from typing import Any, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from pipelines.fit.hubert_data import Batches, MaskedBatch
 from pipelines.fit.hubert_network import Pretraining
 from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.yaml_config import Section
 
 _PATIENCE = timedelta(days=7)
 _SAY_EVERY = 100
 _JUDGED_BATCHES = 4
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(Section):
     """What decides a training, beside its data."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: int
     learning_rate: float

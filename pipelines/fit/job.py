@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipelines.files import local_path, make_folder
-from pipelines.ingest import IngestConfig, read_rows
-from pipelines.yaml_config import read_yaml, validate
+from pipelines.ingest import OneOrSeveral, read_rows, several
+from pipelines.yaml_config import Section, read_yaml, validate
 from schemas.errors import RecordError, UserError
 from schemas.records import SourceRow, Utterance, Waveform
 from transforms.audio import decode
@@ -21,7 +21,7 @@ from transforms.seeds import RekeyedGenerator
 FitWhat = Literal["units", "pitch", "style", "hubert", "aligner", "vocoder"]
 
 
-class FitJob(BaseModel):
+class FitJob(Section):
     """What every fit has; ``fit`` is checked by the config of what is fitted.
 
     Args:
@@ -30,13 +30,11 @@ class FitJob(BaseModel):
             order, and what is not drawn is never decoded.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     output: str
     seed: int = 0
     limit: int | None = Field(default=None, ge=1)
     sample: int | None = Field(default=None, ge=1)
-    ingest: list[IngestConfig] | IngestConfig
+    ingest: OneOrSeveral
     fit: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -47,10 +45,9 @@ class JobRecordings:
     """
 
     def __init__(self, job: FitJob, *, say: Callable[[str], None]) -> None:
-        sources = job.ingest if isinstance(job.ingest, list) else [job.ingest]
         self.rows = [
             row
-            for source in sources
+            for source in several(job.ingest)
             for row in sorted(row for row in read_rows(source) if isinstance(row, SourceRow))[: job.limit]
         ]
         if job.sample is not None:

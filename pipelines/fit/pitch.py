@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from pipelines.fit.report import FitData, Recordings, in_batches, write_card
+from pipelines.yaml_config import Section
 from schemas.errors import UserError
 from transforms.devices import Device, pick_device
 from transforms.pitch.contour import F0Contour, Floats, f0_frame_error, normalised
@@ -27,15 +28,13 @@ _LEVEL_JITTER = 0.05  # of the mean of ln F0: short utterances have unsure means
 _RANGE_JITTER = 0.3  # of the logarithm of the pitch range: speakers differ
 
 
-class PitchFitConfig(BaseModel):
+class PitchFitConfig(Section):
     """Settings of ``plait fit pitch``.
 
     Args:
         threshold: FCPE's, as the encoder will have it.
         crop_codes: Length of a training example in codes of 80 ms.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     codes: int = Field(default=64, ge=2)
     embedding: int = Field(default=128, ge=1)

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipelines.fit.kmeans import arithmetic_on, fit_codebook, sample_frames, standardisation
 from pipelines.fit.report import FitData, Recordings, write_card
+from pipelines.yaml_config import Section
 from transforms.devices import Device
 from transforms.style.features import style_features
 from transforms.style.prosody import ProsodyStyleConfig
 
 
-class StyleFitConfig(BaseModel):
+class StyleFitConfig(Section):
     """Settings of ``plait fit style``.
 
     Args:
@@ -21,8 +22,6 @@ class StyleFitConfig(BaseModel):
         iterations: At most; it stops when the error no longer falls.
         device: Where the clusters are fitted; ``auto`` takes a GPU if there is one.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     clusters: int = Field(default=100, ge=2)
     max_frames: int = Field(default=200_000, ge=2)

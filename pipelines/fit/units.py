@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipelines.fit.kmeans import arithmetic_on, fit_codebook, sample_frames, whitening
 from pipelines.fit.report import FitData, Recordings, in_batches, write_card
 from pipelines.fit.units_quality import QualityConfig, units_quality
+from pipelines.yaml_config import Section
 from schemas.records import Utterance
 from transforms.backend import BackendConfig
 from transforms.devices import Device
@@ -22,7 +23,7 @@ from transforms.units.protocol import FeatureConfig, FeatureExtractor
 _BATCH = 32
 
 
-class UnitsFitConfig(BaseModel):
+class UnitsFitConfig(Section):
     """Settings of ``plait fit units``.
 
     Args:
@@ -33,8 +34,6 @@ class UnitsFitConfig(BaseModel):
         device: Where the clusters are fitted; ``auto`` takes a GPU if there is one. The encoder has its own.
         quality: Recordings with known phones, for the figures that say what the units are worth.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     encoder: dict[str, Any] = Field(default_factory=lambda: {"kind": "whisper"})
     clusters: int = Field(default=500, ge=2)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipelines.evaluate.records import AUDIO_SUFFIXES
 from pipelines.evaluate.suites.units import Labels, read_labelled, unit_quality
 from pipelines.fit.abx import AbxError, Item, abx_error, choose_items
 from pipelines.fit.abx_items import Context, items_of_file, items_of_labels, recordings_of_items
+from pipelines.yaml_config import Section
 from schemas.errors import RecordError, UserError
 from schemas.records import SourceRow, TokenIds, Waveform
 from transforms.audio import AudioReader
@@ -21,7 +22,7 @@ from transforms.units.protocol import FeatureExtractor
 _BATCH = 32
 
 
-class QualityConfig(BaseModel):
+class QualityConfig(Section):
     """Recordings with known phones, kept apart from those that the clusters are fitted on.
 
     Args:
@@ -34,8 +35,6 @@ class QualityConfig(BaseModel):
             speech) or any (``phone``).
         max_items: Tokens of each phone, speaker and context that ABX takes, drawn by the job's seed.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: str
     items: str | None = None

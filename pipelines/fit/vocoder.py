@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
 from safetensors.torch import save_file
 
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, fit_durations
@@ -25,6 +25,7 @@ from pipelines.fit.vocoder_card import vocoder_card
 from pipelines.fit.vocoder_data import FittingRecording, add_codes, read_recordings, shifted
 from pipelines.fit.vocoder_losses import Judges
 from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_wave, true_mel
+from pipelines.yaml_config import Section
 from schemas.errors import UserError
 from schemas.records import StreamKind, Utterance
 from transforms.backend import BackendConfig, digest_json
@@ -53,10 +54,8 @@ def _backend(role: Role) -> BeforeValidator:
     return BeforeValidator(resolve)
 
 
-class VocoderFitConfig(BaseModel):
+class VocoderFitConfig(Section):
     """Options of ``plait fit vocoder``. The bundled voice took the defaults, ``bf16`` and ``speaker_weights`` apart."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     units: Annotated[SerializeAsAny[BackendConfig], _backend("units")] = Field(
         default={"kind": "whisper"}, validate_default=True

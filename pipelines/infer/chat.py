@@ -21,13 +21,13 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipelines.infer.listening import MAX_PROMPT_S
 from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Part, Speech, Text
 from pipelines.train.samples import spell
-from pipelines.yaml_config import validate
+from pipelines.yaml_config import Section, validate
 from schemas.errors import RecordError, UserError
 from schemas.records import SAMPLE_RATE_HZ, Waveform
 from transforms.audio import decode_file
@@ -45,16 +45,12 @@ _FILES: dict[str, tuple[str, str]] = {
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; img-src data:"
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TextPart(_Message):
+class TextPart(Section):
     kind: Literal["text"]
     text: str
 
 
-class SpeechPart(_Message):
+class SpeechPart(Section):
     """A recording (base64 of a WAV file of any rate), or tokens of an answer before."""
 
     kind: Literal["speech"]
@@ -62,7 +58,7 @@ class SpeechPart(_Message):
     tokens: tuple[int, ...] = ()
 
 
-class Question(_Message):
+class Question(Section):
     """The body of POST /answer."""
 
     prompt: tuple[Annotated[TextPart | SpeechPart, Field(discriminator="kind")], ...] = Field(min_length=1)

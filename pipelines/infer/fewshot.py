@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Part, Speech, Text
 from pipelines.ingest import read_rows
 from pipelines.ingest.config import FolderConfig, TableConfig
-from pipelines.yaml_config import read_yaml, validate
+from pipelines.yaml_config import Section, read_yaml, validate
 from schemas.errors import UserError
 from schemas.records import SourceRow, Waveform
 from transforms.seeds import rng_for
@@ -38,17 +38,13 @@ class Example:
     speech: Speech | None = None
 
 
-class _Template(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TextItem(_Template):
+class TextItem(Section):
     """Text with or without the example's own in place of ``{text}``."""
 
     text: str = Field(min_length=1)
 
 
-class SpeechItem(_Template):
+class SpeechItem(Section):
     """The example's recording; written ``speech`` alone."""
 
     speech: Literal[True] = True
@@ -61,7 +57,7 @@ def _item(data: Any) -> Any:
 Item = Annotated[TextItem | SpeechItem, BeforeValidator(_item)]
 
 
-class DecodingSettings(_Template):
+class DecodingSettings(Section):
     """Arguments of ``SpeechTextModel.generate``."""
 
     output: Literal["text", "speech"]
@@ -71,7 +67,7 @@ class DecodingSettings(_Template):
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
 
 
-class FewShot(_Template):
+class FewShot(Section):
     """A template.
 
     Args:

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Discriminator, Field, Tag
+
+from pipelines.yaml_config import TAG, Section
 
 
-class _Corpus(BaseModel):
+class _Corpus(Section):
     """What all layouts share.
 
     Args:
@@ -14,8 +16,6 @@ class _Corpus(BaseModel):
         source: Name of the data set, kept with every utterance.
         include_ids, exclude_ids: Files with one utterance id a line; only, or all but, these are read.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str = Field(min_length=1)
     language: str = "en"
@@ -26,10 +26,8 @@ class _Corpus(BaseModel):
     exclude_ids: str | None = None
 
 
-class Columns(BaseModel):
+class Columns(Section):
     """Column names of a table. Unset ones are found by their usual names (``DEFAULT_COLUMNS``)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str | None = None
     text: str | None = None
@@ -102,3 +100,14 @@ IngestConfig = Annotated[
     TableConfig | LibriSpeechConfig | FolderConfig | ParquetConfig,
     Field(discriminator="kind"),
 ]
+
+OneOrSeveral = Annotated[
+    Annotated[list[IngestConfig], Field(min_length=1), Tag(f"{TAG}several")]
+    | Annotated[IngestConfig, Tag(f"{TAG}one")],
+    Discriminator(lambda value: f"{TAG}several" if isinstance(value, list) else f"{TAG}one"),
+]
+
+
+def several(ingest: IngestConfig | list[IngestConfig]) -> list[IngestConfig]:
+    """The corpora of an ``ingest`` section, which may be one."""
+    return ingest if isinstance(ingest, list) else [ingest]

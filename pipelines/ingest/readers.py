@@ -3,12 +3,18 @@
 from collections.abc import Iterator
 
 from pipelines.files import read_ids
-from pipelines.ingest.config import FolderConfig, IngestConfig, LibriSpeechConfig, TableConfig
+from pipelines.ingest.config import FolderConfig, IngestConfig, LibriSpeechConfig, TableConfig, several
 from pipelines.ingest.parquet import read_parquet
 from pipelines.ingest.table import read_table
 from pipelines.ingest.trees import read_folder, read_librispeech
 from schemas.errors import UserError
 from schemas.records import DeadLetter, SourceRow
+
+
+def read_all(ingest: IngestConfig | list[IngestConfig]) -> Iterator[SourceRow | DeadLetter]:
+    """The rows of one corpus or of several, one after another; raises as ``read_rows`` does."""
+    for config in several(ingest):
+        yield from read_rows(config)
 
 
 def read_rows(config: IngestConfig) -> Iterator[SourceRow | DeadLetter]:

@@ -7,7 +7,7 @@ from typing import Any
 from pipelines.config import RayEngineConfig, RunConfig
 from pipelines.engines.placement import Resources
 from pipelines.engines.ray import pools_of
-from pipelines.ingest import read_rows
+from pipelines.ingest import read_all
 from pipelines.opted_out import read_opted_out
 from pipelines.plan.census import Census, draw, take_census
 from pipelines.plan.gpus import Gpu, gpu_named
@@ -97,7 +97,7 @@ def plan(
     chosen = gpu_named(gpu) if gpu is not None else None
     stages = stages_of(config)
     rows, total, refused, opted_out = draw(
-        (row for source in config.sources for row in read_rows(source)),
+        read_all(config.ingest),
         limit=config.limit,
         opted_out=read_opted_out(RunFolder(config.output)),
     )

@@ -15,11 +15,10 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, SerializeAsAny
 
-from pipelines.config import LocalEngineConfig, OneOrSeveral, Section, resolve_backends
+from pipelines.config import LocalEngineConfig, resolve_backends
 from pipelines.corpus import add_up
 from pipelines.files import exists, join, local_path, make_folder, remove, remove_partials, write_text
-from pipelines.ingest import IngestConfig
-from pipelines.ingest import read_rows as read_corpus
+from pipelines.ingest import OneOrSeveral, read_all
 from pipelines.lock import Check, lock
 from pipelines.metrics import update_metrics
 from pipelines.partition import Parted, partition, read_rows
@@ -37,7 +36,7 @@ from pipelines.segment.commits import (
 )
 from pipelines.segment.job import SegmentJob, digest_of, recording_number
 from pipelines.stages import Decode
-from pipelines.yaml_config import read_yaml, validate
+from pipelines.yaml_config import Section, read_yaml, validate
 from schemas.errors import EngineError, TransientError, UserError
 from schemas.records import SAMPLE_RATE_HZ, DeadLetter
 from transforms.align.gate import GateConfig
@@ -75,11 +74,6 @@ class SegmentConfig(Section):
     align: SerializeAsAny[BackendConfig]
     gate: GateConfig = Field(default_factory=GateConfig)
     longform: LongformConfig = Field(default_factory=LongformConfig)
-
-    @property
-    def sources(self) -> list[IngestConfig]:
-        """The corpora that are read, one after another."""
-        return self.ingest if isinstance(self.ingest, list) else [self.ingest]
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -141,8 +135,7 @@ def _segment(config: SegmentConfig, folder: RunFolder, still_ours: Check) -> dic
     rows_folder = join(folder.work, "rows")
     make_folder(rows_folder)
     write_text(join(config.output, JOB), config.to_yaml())
-    rows = (row for source in config.sources for row in read_corpus(source))
-    parted = partition(rows, rows_folder, num_shards=_BUCKETS, limit=config.limit)
+    parted = partition(read_all(config.ingest), rows_folder, num_shards=_BUCKETS, limit=config.limit)
     job = SegmentJob(
         decode=Decode(config.max_duration_s),
         aligner=config.align,  # type: ignore[arg-type]

@@ -2,27 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from pipelines.yaml_config import Section
 from schemas.records import StreamKind
 from schemas.vocabulary import MarkerStyle
 from transforms.interleave_policies import InterleaveConfig
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LlamaModelConfig(_Section):
+class LlamaModelConfig(Section):
     """A Llama of this size, from random weights."""
 
     kind: Literal["llama"] = "llama"
@@ -41,7 +29,7 @@ class LlamaModelConfig(_Section):
         return self
 
 
-class BaseModelConfig(_Section):
+class BaseModelConfig(Section):
     """A Hugging Face causal LM in a local folder, its vocabulary extended by the speech tokens.
 
     ``new_rows``: ``mean`` is the mean of the text rows plus ``new_rows_noise`` times their standard deviation times
@@ -59,7 +47,7 @@ class BaseModelConfig(_Section):
 ModelConfig = Annotated[LlamaModelConfig | BaseModelConfig, Field(discriminator="kind")]
 
 
-class MixtureConfig(_Section):
+class MixtureConfig(Section):
     """Shares of the sources, by tokens.
 
     ``pairs`` are whole utterances in both modalities, text first or speech first with even odds ("ASR+TTS pairs" of
@@ -78,7 +66,7 @@ class MixtureConfig(_Section):
         return self
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """How documents become batches.
 
     Args:
@@ -119,7 +107,7 @@ class DataConfig(_Section):
         return self
 
 
-class OptimizerConfig(_Section):
+class OptimizerConfig(Section):
     """AdamW and its schedule.
 
     ``cosine`` falls over all steps after the warm-up, ``wsd`` linearly over the last ``decay_steps``; both end at
@@ -142,7 +130,7 @@ class OptimizerConfig(_Section):
         return self
 
 
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """Loss on held-out utterances, every so many steps.
 
     Args:
@@ -155,7 +143,7 @@ class EvaluationConfig(_Section):
     batches: PositiveInt = 8
 
 
-class SamplesConfig(_Section):
+class SamplesConfig(Section):
     """Greedy continuations of written prompts, in text and in speech, to ``samples.jsonl`` and TensorBoard."""
 
     every: PositiveInt = 500
@@ -163,7 +151,7 @@ class SamplesConfig(_Section):
     tokens: PositiveInt = 64
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """One training job.
 
     Args:
