@@ -9,13 +9,16 @@ right, where a causal model cannot see it, so a sequence's score doesn't depend 
 Shapes: B rows, T tokens, V vocabulary, N scored tokens.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from transforms.units.batching import length_buckets
 
 # Rows of logits that are turned to float64 at a time.
 _ROWS_AT_ONCE = 256
@@ -54,28 +57,14 @@ class ScoredSequence:
 def score_sequences(model: Any, sequences: Sequence[ScoredSequence], *, tokens_per_batch: int) -> list[Score]:
     """One score a sequence, in their order."""
     scores: list[Score | None] = [None] * len(sequences)
-    for batch in length_buckets([len(sequence.tokens) for sequence in sequences], tokens_per_batch=tokens_per_batch):
+    lengths = [len(sequence.tokens) for sequence in sequences]
+    for batch in length_buckets(lengths, max_frames=tokens_per_batch, max_waste=math.inf):
         chosen = [sequences[index] for index in batch]
         found = log_likelihoods(model, [s.tokens for s in chosen], starts=[s.whole_start for s in chosen])
         for index, sequence, whole_N in zip(batch, chosen, found, strict=True):
             own_N = whole_N[sequence.start - sequence.whole_start :]
             scores[index] = Score(float(own_N.sum()), len(own_N), float(whole_N.sum()), len(whole_N))
     return [score for score in scores if score is not None]
-
-
-def length_buckets(lengths: Sequence[int], *, tokens_per_batch: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length: rows x longest stays within the budget, or the batch is one sequence.
-
-    The longest come first, so that a batch too large for the memory shows at once.
-    """
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > tokens_per_batch:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
 
 
 @torch.inference_mode()

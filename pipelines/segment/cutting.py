@@ -17,8 +17,8 @@ from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SourceRow, Span, Spoken
 from transforms.align.gate import Gate
 from transforms.align.longform import Segment, segments
 from transforms.align.longform_anchors import Transcriber, find_anchor
-from transforms.align.protocol import Aligner, LanguageBound
-from transforms.align.readings import align_row
+from transforms.align.protocol import Aligner
+from transforms.align.readings import align_row, check_language
 from transforms.align.vad import FRAME_SAMPLES, SPEECH_PROBABILITY
 from transforms.text.verbalise import base_language, verbalise
 
@@ -67,7 +67,7 @@ class Cutter:
         Raises:
             RecordError: No segment stands; codes of ``segments``, of the aligner or of the gate.
         """
-        self._check_language(row.language)
+        check_language(self._aligner, row.language)
         whole = Passage(0, len(waveform), 0, len(row.text))
         standing, error = self._round(row, waveform, [whole])
         if not standing:
@@ -171,11 +171,6 @@ class Cutter:
 
     def _speech_samples(self, waveform: Waveform) -> int:
         return int((self._gate.vad.probabilities(waveform) >= SPEECH_PROBABILITY).sum()) * FRAME_SAMPLES
-
-    def _check_language(self, language: str) -> None:
-        if isinstance(self._aligner, LanguageBound) and base_language(language) not in self._aligner.languages:
-            known = ", ".join(sorted(self._aligner.languages))
-            raise RecordError("unsupported_language", f"the aligner does not speak {language!r} (it speaks: {known})")
 
 
 def written_words(text: str, language: str) -> list[tuple[int, int]]:

@@ -78,6 +78,13 @@ def align_row(aligner: Aligner | RowAligner, row: SourceRow, waveform: Waveform)
     return align_text(aligner, waveform, row.text, row.language)
 
 
+def check_language(aligner: Aligner, language: str) -> None:
+    """Raises: RecordError: ``unsupported_language``: not one of the aligner's."""
+    if isinstance(aligner, LanguageBound) and base_language(language) not in aligner.languages:
+        known = ", ".join(sorted(aligner.languages))
+        raise RecordError("unsupported_language", f"the aligner does not speak {language!r} (it speaks: {known})")
+
+
 def align_text(aligner: Aligner, waveform: Waveform, text: str, language: str) -> Alignment:
     """Align a text in the reading that fits the audio best.
 
@@ -87,9 +94,7 @@ def align_text(aligner: Aligner, waveform: Waveform, text: str, language: str) -
         RecordError: ``unsupported_language`` (not one of the aligner's), ``unknown_language``, ``no_words`` (nothing
             in the text is spoken), or what the aligner raises for both the likeliest and the shortest readings.
     """
-    if isinstance(aligner, LanguageBound) and base_language(language) not in aligner.languages:
-        known = ", ".join(sorted(aligner.languages))
-        raise RecordError("unsupported_language", f"the aligner does not speak {language!r} (it speaks: {known})")
+    check_language(aligner, language)
     parts = slots(text, language)
     choice = [0] * len(parts)
     if not speak(parts, choice):

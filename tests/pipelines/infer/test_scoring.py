@@ -1,5 +1,6 @@
 """Many likelihoods at once are those of one at a time."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -7,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.infer.parts import Speech, Text
-from pipelines.infer.scoring import length_buckets, log_likelihoods
+from pipelines.infer.scoring import log_likelihoods
 from schemas.errors import UserError
 from tests.toy_corpus import toy_utterance
+from transforms.units.batching import length_buckets
 
 
 def pairs_of_all_kinds():
@@ -61,7 +63,7 @@ def test_what_cannot_be_scored_is_named(model):
 
 @given(lengths=st.lists(st.integers(1, 50), max_size=40), budget=st.integers(1, 200))
 def test_buckets_hold_every_index_once_within_the_budget(lengths, budget):
-    buckets = list(length_buckets(lengths, tokens_per_batch=budget))
+    buckets = list(length_buckets(lengths, max_frames=budget, max_waste=math.inf))
     assert sorted(index for bucket in buckets for index in bucket) == list(range(len(lengths)))
     for bucket in buckets:
         assert len(bucket) == 1 or len(bucket) * max(lengths[index] for index in bucket) <= budget
