@@ -53,6 +53,8 @@ GOOD_DOUBTED_FEW = 0.02
 """Share of the good calibration utterances (half of them degraded) in which a word is doubted. Longer ones are then
 mostly trimmed; those of few words are lost."""
 OF_OPINION = frozenset({"text", "text_mean", "text_near", "apart", "ending"})
+LOWERS_THE_LIMIT = "unwritten"
+"""A measure without a weight: it is taken only where a text is unlikely anyway, so that its absence says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def calibrate(aligner: Aligner, gate: Gate, foreign: dict[str, Sequence[Recordin
     rates = letters_per_s(gate, {"en": known, **foreign})
     gate = GateConfig(letters_per_s=rates).load()
     measured = measure(aligner, gate, cases)
-    names = list(measured[0].measures)
+    names = [name for name in measured[0].measures if name != LOWERS_THE_LIMIT]
     alone = [name for name in names if name not in OF_OPINION]
     rates = {**gate_calibration.LETTERS_PER_S, **rates}
     CALIBRATION.write_text(_module(fit(measured, names), fit(measured, alone), rates))

@@ -35,7 +35,7 @@ from transforms.align.gate_tests import (
 )
 from transforms.align.gate_trim import Trimmed, longest_run, trim
 from transforms.align.protocol import Alignment
-from transforms.align.vad import SileroVad, load_vad, vad_digest
+from transforms.align.vad import Probabilities, SileroVad, load_vad, vad_digest
 from transforms.backend import BackendConfig, digest_json
 from transforms.text.verbalise import base_language
 
@@ -47,7 +47,8 @@ class GateConfig(BackendConfig):
         opinion: ``whisper``: English text is also judged by Whisper (two thirds of an aligner's cost); ``none``.
         trim: Keep the longest run of undoubted words of an utterance in which words are doubted. Only where there was
             a second opinion: without one, the odd run of a wrong transcript passes.
-        trim_margin: Words next to a doubted one go with it if their log-odds are less than this below the limit.
+        trim_margin: Words next to a doubted one go with it if their log-odds are less than this below the limit; and
+            beside a word that the second opinion hears and the text lacks, the limit is this much lower.
         min_trimmed_words, min_trimmed_s, min_trimmed_ratio: What a trimmed utterance has at least: words, seconds,
             and share of the words.
         weights, max_log_odds, max_log_odds_few: Of the word's verdict where there is a second opinion
@@ -132,13 +133,14 @@ class Gate:
 
         Raises:
             RecordError: Outcome ``filtered``; the code says which test failed: ``gate_word_mismatch`` (a word is not
-                what is said there) or one of ``check_spans`` and ``check_whole``.
+                what is said there), ``gate_unwritten_word`` (one is heard beside it that is not written) or one of
+                ``check_spans`` and ``check_whole``.
         """
         config = self._config
         check_spans(alignment.words, words, num_samples=len(waveform))
         measures = self.measures(alignment, waveform, text, language)
         parts, excess_W = self.excess(measures)
-        doubts = [self._doubt(word, place, parts, excess_W) for place, word in enumerate(alignment.words)]
+        doubts = [self._doubt(word, place, measures, parts, excess_W) for place, word in enumerate(alignment.words)]
         worst = {"worst_excess": float(excess_W.max())}
         failed = _named(doubts)
         if failed is None:
@@ -169,18 +171,26 @@ class Gate:
         return usual_letters_per_s(self._config, language)
 
     def measures(
-        self, alignment: Alignment, waveform: Waveform, text: str, language: str, *, hear: bool = True
+        self,
+        alignment: Alignment,
+        waveform: Waveform,
+        text: str,
+        language: str,
+        *,
+        hear: bool = True,
+        speech: Probabilities | None = None,
     ) -> Measures:
         """What is known of each word (``gate_measures``).
 
         Args:
             hear: Whether to ask for a second opinion, where the language and the config have one.
+            speech: The voice activity of the waveform where it is known already.
         """
         scorer = self._scorer if hear and base_language(language) in LANGUAGES else None
         return word_measures(
             alignment,
             waveform,
-            speech=self._vad.probabilities(waveform),
+            speech=self._vad.probabilities(waveform) if speech is None else speech,
             loud_T=loud_frames(frame_energy(waveform), range_db=self._config.speech_range_db),
             opinions=None if scorer is None else scorer.opinions(waveform, text, alignment.words),
             letters_per_s=self.usual_letters_per_s(language),
@@ -196,14 +206,20 @@ class Gate:
             limit, limit_few = config.max_log_odds_alone, config.max_log_odds_few_alone
         parts = contributions(measures, weights)
         total_W: FloatArray = weights["bias"] + np.sum(list(parts.values()), axis=0)
-        excess_W = total_W - (limit_few if len(total_W) < FEW_WORDS else limit)
-        return parts, excess_W
+        limit_W = np.full(len(total_W), limit_few if len(total_W) < FEW_WORDS else limit)
+        if "unwritten" in measures:
+            limit_W[measures["unwritten"] > 0] = limit - config.trim_margin
+        return parts, total_W - limit_W
 
-    def _doubt(self, word: AlignedWord, place: int, parts: Measures, excess_W: FloatArray) -> Doubt | None:
+    def _doubt(
+        self, word: AlignedWord, place: int, measures: Measures, parts: Measures, excess_W: FloatArray
+    ) -> Doubt | None:
         if overlong_s(word, self._config) > 0:
             return Doubt("gate_word_length", overlong_detail(word))
         if excess_W[place] <= 0:
             return None
+        if "unwritten" in measures and measures["unwritten"][place]:
+            return Doubt("gate_unwritten_word", f"a word is heard beside {word.text!r} that is not written")
         measure = max(sorted(parts), key=lambda name: parts[name][place])
         said = f"{word.text!r} is not what is said there: log-odds {excess_W[place]:.2f} above the limit"
         return Doubt("gate_word_mismatch", f"{said}, most of it from {measure!r}")

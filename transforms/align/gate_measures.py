@@ -16,6 +16,7 @@ Of each word:
     ``text_near``        the worst of its neighbours' ``text``
     ``apart``            seconds between the place the aligner gives it and the one the second opinion does
     ``ending``           nats, over 2, of a full stop behind the last word (second opinion); other words have 0
+    ``unwritten``        1 beside a word that is heard and not written (second opinion)
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,6 +78,7 @@ def word_measures(
         measures["apart"] = np.minimum(apart, 1.0)
         ending = [-opinion.ending_nats - _USUAL_ENDING_NATS for opinion in opinions]
         measures["ending"] = np.clip(ending, 0.0, _MOST_TEXT_NATS)
+        measures["unwritten"] = np.array([float(opinion.unwritten) for opinion in opinions])
     return measures
 
 

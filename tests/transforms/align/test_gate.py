@@ -74,6 +74,13 @@ def test_without_trimming_a_wrong_word_rejects_by_name(aligner, gate, judge, pro
     )
 
 
+def test_four_words_of_five_are_rejected_for_the_one_that_is_heard(judge, prompt):
+    waveform, text = prompt("conf-now-unmuted")
+    assert judge(waveform, text).kept is None
+    error = rejection(judge, waveform, text.replace("now ", ""))
+    assert error.code == "gate_unwritten_word"
+
+
 def test_a_passage_of_noise_is_lost_and_the_rest_kept(judge, prompt):
     waveform, text = prompt("demo-abouttotry")
     noisy = waveform.copy()
@@ -109,7 +116,7 @@ def test_every_measure_that_the_weights_name_is_taken(aligner, gate, prompt):
     heard = gate.measures(alignment, waveform, text, "en")
     deaf = gate.measures(alignment, waveform, text, "xx")
     names = {name for name in GateConfig().weights if name != "bias" and ":" not in name}
-    assert names == set(heard)
+    assert names | {"unwritten"} == set(heard)
     assert {name for name in GateConfig().weights_alone if name != "bias" and ":" not in name} == set(deaf)
     assert all(len(values) == len(alignment.words) and (values >= 0).all() for values in heard.values())
 

@@ -3,7 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.records import AlignedWord
-from transforms.align.gate_opinion import LEAST_NATS, load_text_scorer, sentence_case, word_windows
+from transforms.align.gate_opinion import (
+    LEAST_NATS,
+    beside_unwritten,
+    load_text_scorer,
+    sentence_case,
+    word_windows,
+)
 from transforms.align.readings import align_text
 
 
@@ -56,3 +62,27 @@ def test_windows_hold_every_word_once(pieces):
     for _, _, start, end in windows:
         assert floor <= start < end <= start + 28 * 16_000
         floor = end
+
+
+def test_a_word_that_is_said_and_not_written_is_heard(scorer, aligner, prompt):
+    waveform, text = prompt("conf-now-unmuted")
+    assert text == "The conference is now unmuted."
+    for missing, beside in (("conference", {"the", "is"}), ("now", {"is", "unmuted"})):
+        short = text.replace(f" {missing}", "")
+        words = align_text(aligner, waveform, short, "en").words
+        opinions = scorer.opinions(waveform, short, words)
+        assert {word.text for word, said in zip(words, opinions, strict=True) if said.unwritten} == beside
+    words = align_text(aligner, waveform, text, "en").words
+    assert not any(said.unwritten for said in scorer.opinions(waveform, text, words))
+
+
+_TOKENS = st.lists(st.sampled_from("abcde"), min_size=1, max_size=8, unique=True)
+
+
+@given(_TOKENS, st.integers(0, 7))
+def test_one_more_word_is_found_beside_its_neighbours(written, place):
+    place = min(place, len(written) - 1)
+    heard = [*written[:place], "new", *written[place:]]
+    assert beside_unwritten(written, heard) == ([0] if place == 0 else [place - 1, place])
+    assert beside_unwritten(written, [*written, "new"]) == []
+    assert beside_unwritten(written, [*written[:place], "new", *written[place + 1 :]]) == []
