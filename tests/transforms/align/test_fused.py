@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import RecordError, UserError
 from schemas.records import SpokenWord
-from transforms.align.fused import DISAGREEMENT, FusedConfig
+from transforms.align.fused import DISAGREEMENT, FusedAligner, FusedConfig, less_prior
 from transforms.align.gate import check_spans
 from transforms.align.phone_net import PhoneNet, load_nets, save_nets
 from transforms.align.phones import PHONE_ID, PHONES, with_reductions
@@ -59,6 +59,27 @@ def test_a_long_pause_pulls_no_word_into_it(fused, prompt):
     assert max(abs(b.start_sample - a.start_sample - offset) for a, b in zip(first, second, strict=True)) <= 480
 
 
+def test_a_shift_moves_the_starts_of_its_kind_alone(fused, prompt):
+    waveform, text = prompt("auth-incorrect")
+    placed = fused.place(waveform, verbalise(text, "en"))
+    kinds = [(word.before, word.onset) for word in fused.net_words(waveform, placed)[0]]
+    before, onset = kinds[1]
+
+    def starts(shifts):
+        config = FusedConfig(coarse_weight=0.5, onset_shift_samples=shifts)
+        words = FusedAligner(config, fused._coarse, fused._recogniser).refine(waveform, placed).words
+        return [word.start_sample for word in words]
+
+    moved = [late - early for early, late in zip(starts({}), starts({before: {onset: 200}}), strict=True)]
+    assert moved == [100 if kind == (before, onset) else 0 for kind in kinds]
+
+
+def test_a_word_after_a_pause_is_known_as_such(fused, prompt):
+    waveform, text = prompt("auth-incorrect")
+    net_words, _ = fused.net_words(waveform, fused.place(waveform, verbalise(text, "en")))
+    assert [word.before == "pause" for word in net_words][:3] == [True, False, True]  # the pause of the first test
+
+
 def test_a_recording_longer_than_the_encoders_window(fused, prompt):
     waveform, text = prompt("auth-incorrect")
     words = verbalise(text, "en")
@@ -84,6 +105,36 @@ def test_a_wrong_transcript_sets_the_two_aligners_apart(fused, prompt):
     right = fused.align(waveform, verbalise(text, "en"))
     wrong = fused.align(waveform, spoken("all", "your", "operators", "are", "busy", "now"))
     assert wrong.scores[DISAGREEMENT] > 2 * right.scores[DISAGREEMENT]
+
+
+def random_posteriors(frames, seed):
+    return np.log(np.random.default_rng(seed).dirichlet(np.full(len(PHONES), 0.3), frames) + 1e-9).astype(np.float32)
+
+
+@settings(max_examples=20, deadline=None)
+@given(frames=st.integers(1, 60), seed=st.integers(0, 99), weight=st.floats(0, 1))
+def test_what_is_left_of_a_prior_are_probabilities(frames, seed, weight):
+    left = less_prior(random_posteriors(frames, seed), weight)
+    assert np.exp(left).sum(axis=1) == pytest.approx(np.ones(frames), abs=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(frames=st.integers(20, 60), silent=st.integers(1, 2000), seed=st.integers(0, 99))
+def test_silence_around_the_words_changes_no_prior(frames, silent, seed):
+    speech = random_posteriors(frames, seed)
+    silence = np.full((silent, len(PHONES)), -30, np.float32)
+    silence[:, PHONE_ID["SIL"]] = 0
+    with_silence = less_prior(np.concatenate([speech, silence]), 0.6)[:frames]
+    assert with_silence == pytest.approx(less_prior(speech, 0.6), abs=1e-3)
+
+
+def test_a_phone_heard_everywhere_says_less():
+    posteriors = np.full((50, len(PHONES)), 0.01)
+    posteriors[:, PHONE_ID["S"]] = 1 - 0.01 * (len(PHONES) - 1)
+    before = np.log(posteriors).astype(np.float32)
+    after = less_prior(before, 0.6)
+    s, t = PHONE_ID["S"], PHONE_ID["T"]
+    assert after[0, s] - after[0, t] < before[0, s] - before[0, t] - 1
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
