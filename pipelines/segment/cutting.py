@@ -8,23 +8,27 @@ then left in text and in audio between two neighbours is walked once more, from 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+
+import numpy as np
 
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SourceRow, Span, SpokenWord, Waveform
 from transforms.align.gate import Gate
-from transforms.align.longform import Segment, segments
+from transforms.align.longform import segments
 from transforms.align.longform_anchors import Transcriber, find_anchor
-from transforms.align.protocol import Aligner
-from transforms.align.readings import align_row, check_language
+from transforms.align.longform_segments import Segment, parted, written_starts
+from transforms.align.protocol import LOG_LIKELIHOOD, Aligner, Alignment, RefiningAligner
+from transforms.align.readings import align_row, check_language, only_reading
 from transforms.align.vad import FRAME_SAMPLES, SPEECH_PROBABILITY
 from transforms.text.verbalise import base_language, verbalise
 
 _LEAST_SPEECH_SAMPLES = SAMPLE_RATE_HZ // 2
 """Less speech than this between two segments is a breath or the edge of a word, and no lost passage."""
 _LEAST_WORDS = 3
+_LEAST_PARTED_WORDS = 5  # of four, one that is said elsewhere came through
 _HEARD_SAMPLES = 28 * SAMPLE_RATE_HZ  # what Whisper takes at once
 _BEFORE_ANCHOR_SAMPLES = SAMPLE_RATE_HZ // 10
 _TRANSCRIBED = "en"  # what the bundled Whisper understands
@@ -121,27 +125,52 @@ class Cutter:
             except RecordError as error:
                 first_error = first_error or error
                 continue
-            for piece in _apart(found):
-                try:
-                    judged = self._judged(
-                        replace(row, text=text[piece.char_start : piece.char_end]),
-                        audio[piece.start_sample : piece.end_sample],
-                    )
-                except RecordError as error:
-                    first_error = first_error or error
-                else:
-                    at_sample = stretch.start_sample + piece.start_sample
-                    at_char = stretch.char_start + piece.char_start
-                    standing.append(_moved(judged, samples=at_sample, chars=at_char))
+            for piece in found:
+                passages, reason = self._standing(replace(row, text=text), audio, piece)
+                first_error = first_error or reason
+                standing += [
+                    _moved(passage, samples=stretch.start_sample, chars=stretch.char_start) for passage in passages
+                ]
         return standing, first_error
 
-    def _judged(self, row: SourceRow, waveform: Waveform) -> Passage:
-        """A segment aligned once more, with a choice of readings; all of it, or what the gate leaves of it.
+    def _standing(self, row: SourceRow, waveform: Waveform, piece: Segment) -> tuple[list[Passage], RecordError | None]:
+        """What stands of a piece; one that is rejected whole is parted, and each half judged for itself."""
+        part = replace(row, text=row.text[piece.char_start : piece.char_end])
+        audio = waveform[piece.start_sample : piece.end_sample]
+        try:
+            judged = self._as_walked(piece, part, audio)
+            if judged is None:
+                judged = self._judged(align_row(self._aligner, part, audio), part, audio)
+        except RecordError as error:
+            halves = parted(piece, row.text, least_words=_LEAST_PARTED_WORDS)
+            if halves is None:
+                return [], error
+            found = [self._standing(row, waveform, half)[0] for half in halves]
+            return [passage for passages in found for passage in passages], error
+        return [_moved(judged, samples=piece.start_sample, chars=piece.char_start)], None
+
+    def _as_walked(self, piece: Segment, row: SourceRow, waveform: Waveform) -> Passage | None:
+        """What the gate leaves of a piece with the walk's own words.
+
+        None where another alignment may do better: the text has a choice of readings, the aligner has no second step
+        that has placed the words, or the gate rejects them all, as the first step's scores suffer from what else the
+        walk's window held.
+        """
+        if not isinstance(self._aligner, RefiningAligner) or only_reading(row) is None:
+            return None
+        lengths = [word.end_sample - word.start_sample for word in piece.words]
+        fit = float(np.average([word.score for word in piece.words], weights=lengths))
+        try:
+            return self._judged(Alignment(piece.words, {LOG_LIKELIHOOD: fit}), row, waveform)
+        except RecordError:
+            return None
+
+    def _judged(self, alignment: Alignment, row: SourceRow, waveform: Waveform) -> Passage:
+        """All of an aligned piece, or what the gate leaves of it.
 
         Raises:
             RecordError: It does not stand.
         """
-        alignment = align_row(self._aligner, row, waveform)
         words = [SpokenWord(word.text, word.char_start, word.char_end) for word in alignment.words]
         kept = self._gate.judge(alignment, words, waveform, row.text, row.language).kept
         if kept is None:
@@ -159,8 +188,9 @@ class Cutter:
         if transcriber is None:
             return gap
         heard = transcriber(waveform[gap.start_sample : min(gap.end_sample, gap.start_sample + _HEARD_SAMPLES)])
-        spoken = verbalise(row.text[gap.char_start : gap.char_end], row.language)
-        anchor = find_anchor(heard, [word.text for word in spoken])
+        gap_text = row.text[gap.char_start : gap.char_end]
+        spoken = verbalise(gap_text, row.language)
+        anchor = find_anchor(heard, spoken, written_starts(spoken, gap_text))
         if anchor is None:
             return gap
         start = gap.start_sample + max(0, anchor.sample - _BEFORE_ANCHOR_SAMPLES)
@@ -185,23 +215,6 @@ def written_words(text: str, language: str) -> list[tuple[int, int]]:
 def _inside(written: Sequence[tuple[int, int]], start: int, end: int) -> Sequence[tuple[int, int]]:
     """The words that begin in a range of characters."""
     return written[bisect_left(written, (start, -1)) : bisect_left(written, (end, -1))]
-
-
-def _apart(found: Sequence[Segment]) -> Iterator[Segment]:
-    """Segments whose margins do not reach into each other, nor their texts where both hold half of a number."""
-    floor_sample = floor_char = 0
-    for place, segment in enumerate(found):
-        ceiling = segment.end_sample
-        if place + 1 < len(found) and found[place + 1].start_sample < ceiling:
-            following = found[place + 1]
-            last = segment.start_sample + segment.words[-1].end_sample
-            ceiling = max(last, (last + following.start_sample + following.words[0].start_sample) // 2)
-        start, char_start = max(segment.start_sample, floor_sample), max(segment.char_start, floor_char)
-        floor_sample, floor_char = max(floor_sample, ceiling), max(floor_char, segment.char_end)
-        if start < ceiling and char_start < segment.char_end:
-            yield replace(
-                segment, start_sample=start, end_sample=ceiling, char_start=char_start, char_end=segment.char_end
-            )
 
 
 def _moved(passage: Passage, *, samples: int, chars: int) -> Passage:

@@ -40,7 +40,7 @@ from pipelines.yaml_config import Section, read_yaml, validate
 from schemas.errors import EngineError, TransientError, UserError
 from schemas.records import SAMPLE_RATE_HZ, DeadLetter
 from transforms.align.gate import GateConfig
-from transforms.align.longform import WINDOW_SAMPLES
+from transforms.align.longform import SEGMENT_SAMPLES
 from transforms.backend import BackendConfig
 
 JOB = "segment.yaml"
@@ -58,7 +58,7 @@ class LongformConfig(Section):
             ``whisper`` (English alone), or ``none``: what follows is lost.
     """
 
-    longest_s: float = Field(default=WINDOW_SAMPLES / SAMPLE_RATE_HZ, ge=2, le=100)
+    longest_s: float = Field(default=SEGMENT_SAMPLES / SAMPLE_RATE_HZ, ge=2, le=100)
     rejoin: Literal["whisper", "none"] = "whisper"
 
 

@@ -17,43 +17,31 @@ found in the text again; what lies between is lost, and nothing else (``longform
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.errors import RecordError
-from schemas.records import SAMPLE_RATE_HZ, AlignedWord, Span, SpokenWord, Waveform
+from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
 from transforms.align.gate import Gate
 from transforms.align.longform_anchors import Anchor, Transcriber, find_anchor
+from transforms.align.longform_segments import MARGIN_SAMPLES, Segment, segments_of, written_starts
 from transforms.align.protocol import Aligner, Alignment, RefiningAligner
-from transforms.align.vad import pauses
+from transforms.align.vad import FRAME_SAMPLES as VAD_FRAME_SAMPLES
+from transforms.align.vad import Probabilities, pauses
 from transforms.text.verbalise import verbalise
 
-WINDOW_SAMPLES = 20 * SAMPLE_RATE_HZ
-_LONGEST_WINDOW_SAMPLES = 28 * SAMPLE_RATE_HZ
-_TRUSTED_SHARE = 0.8
-_CUT_FROM_SHARE = 0.55
+SEGMENT_SAMPLES = 20 * SAMPLE_RATE_HZ
+_WINDOW_SAMPLES = 27 * SAMPLE_RATE_HZ
+_LONGEST_WINDOW_SAMPLES = 30 * SAMPLE_RATE_HZ  # what Whisper's encoder takes at once
+_TRUSTED_SHARE = 0.92
+_CUT_FROM_SHARE = 0.7
 _EXPECTED_SHARE = 0.92
 _ONSET_LETTERS = 1.3  # a word takes the time of its letters and of this many more
 _RUN = 5
 _PARTED_LOG_ODDS = 0.75  # mean of a run above the gate's limit
-_MARGIN_SAMPLES = 3200
 _LEAST_PAUSE_SAMPLES = 2400
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Samples and characters of a long recording. ``words`` count from the segment's own first sample and character."""
-
-    start_sample: int
-    end_sample: int
-    char_start: int
-    char_end: int
-    words: tuple[AlignedWord, ...]
-
-    def __len__(self) -> int:
-        return self.end_sample - self.start_sample
 
 
 def segments(
@@ -64,7 +52,7 @@ def segments(
     aligner: Aligner,
     gate: Gate,
     transcriber: Transcriber | None,
-    max_samples: int = WINDOW_SAMPLES,
+    max_samples: int = SEGMENT_SAMPLES,
 ) -> list[Segment]:
     """Segments of at most ``max_samples`` (a written word that lasts longer is one), in order and disjoint.
 
@@ -77,11 +65,10 @@ def segments(
     spoken = verbalise(text, language)
     if not spoken:
         raise RecordError("no_words", "nothing in the transcript is spoken", outcome="filtered")
-    walk = _Walk(waveform, text, language, spoken, aligner, gate, transcriber)
-    found = [segment for run in walk.runs() for segment in _segments_of(run, text, len(waveform), max_samples)]
-    if not found:
+    runs = list(_Walk(waveform, text, language, spoken, aligner, gate, transcriber).runs())
+    if not runs:
         raise RecordError("alignment_failed", "no passage of the transcript was found in the recording")
-    return found
+    return list(segments_of(runs, text, num_samples=len(waveform), max_samples=max_samples))
 
 
 class _Walk:
@@ -102,13 +89,14 @@ class _Walk:
         self._place = aligner.place if isinstance(aligner, RefiningAligner) else aligner.align
         self._speech = gate.vad.probabilities(waveform)
         self._pauses = pauses(self._speech, num_samples=len(waveform), min_samples=_LEAST_PAUSE_SAMPLES)
+        self._borders = written_starts(spoken, text)
         self._letters = np.cumsum([0.0, *(len(word.text) + _ONSET_LETTERS for word in spoken)])
         self._letters_per_s = gate.usual_letters_per_s(language) * 1.2
         self._sample = 0
         self._word = 0
 
     def runs(self) -> Iterator[list[AlignedWord]]:
-        """Words that follow each other in the text and in the audio with nothing lost between; times of the whole."""
+        """Whole written words that follow each other in text and audio, nothing lost between; times of the whole."""
         run: list[AlignedWord] = []
         while self._word < len(self._spoken) and self._sample < len(self._waveform):
             end = self._window_end(self._sample)
@@ -134,22 +122,23 @@ class _Walk:
         left = len(self._spoken) - self._word
         if last_window and left <= 1.5 * count + 5:
             count = left
-        count = max(1, min(count, left))
+        count = self._border_after(max(1, min(count, left)))
         words = self._spoken[self._word : self._word + count]
         audio = self._waveform[self._sample : end]
         try:
             alignment = self._place(audio, words)
         except RecordError:
             return [], True
-        measures = self._gate.measures(alignment, audio, self._text, self._language, hear=False)
+        speech = self._speech_of(self._sample, end)
+        measures = self._gate.measures(alignment, audio, self._text, self._language, hear=False, speech=speech)
         _, excess_W = self._gate.excess(measures)
         bad = _first_bad_run(excess_W)
         ends_all = last_window and count == left
         trusted = len(audio) if ends_all else int(_TRUSTED_SHARE * len(audio))
         if bad is not None and (alignment.words[bad].start_sample < trusted or ends_all):
-            kept, parted = bad, True
+            kept, parted = self._border_before(bad), True
         else:
-            kept, parted = (count, False) if ends_all else (_cut(alignment, len(audio)), False)
+            kept, parted = (count, False) if ends_all else (self._cut(alignment, len(audio)), False)
         placed = [
             replace(word, start_sample=word.start_sample + self._sample, end_sample=word.end_sample + self._sample)
             for word in self._refined(alignment.words, kept, audio)
@@ -175,7 +164,7 @@ class _Walk:
         anchor: Anchor | None = None
         if self._transcriber is not None:
             heard = self._transcriber(self._waveform[self._sample : end])
-            anchor = find_anchor(heard, [word.text for word in self._spoken[self._word :]])
+            anchor = find_anchor(heard, self._spoken[self._word :], self._borders[self._word :])
         else:
             self._word = len(self._spoken)
         if anchor is None:
@@ -195,47 +184,55 @@ class _Walk:
             return len(self._waveform)
         for pause in self._pauses:
             middle = (pause.start + pause.end) // 2
-            if middle >= start + WINDOW_SAMPLES:
+            if middle >= start + _WINDOW_SAMPLES:
                 return min(middle, start + _LONGEST_WINDOW_SAMPLES)
         return start + _LONGEST_WINDOW_SAMPLES
 
     def _pause_before(self, sample: int) -> int:
         """A sample shortly before, in a pause if there is one within half a second."""
-        near = [
-            pause for pause in self._pauses if sample - SAMPLE_RATE_HZ // 2 <= pause.end <= sample + _MARGIN_SAMPLES
-        ]
-        return near[-1].end - min(len(near[-1]) // 2, _MARGIN_SAMPLES) if near else max(0, sample - 1600)
+        near = [pause for pause in self._pauses if sample - SAMPLE_RATE_HZ // 2 <= pause.end <= sample + MARGIN_SAMPLES]
+        return near[-1].end - min(len(near[-1]) // 2, MARGIN_SAMPLES) if near else max(0, sample - 1600)
 
     def _gap_after(self, word: AlignedWord, end: int) -> int:
         """Where the next window begins: the middle of the pause after a word, or its end."""
         for pause in self._pauses:
-            if pause.start <= word.end_sample + _MARGIN_SAMPLES // 2 and pause.end > word.end_sample:
+            if pause.start <= word.end_sample + MARGIN_SAMPLES // 2 and pause.end > word.end_sample:
                 return min(end, max(word.end_sample, (pause.start + pause.end) // 2))
         return word.end_sample
 
+    def _border_before(self, words: int) -> int:
+        """The most words, at most so many, that end with a written one."""
+        return int(np.flatnonzero(self._borders[self._word : self._word + words + 1])[-1])
+
+    def _border_after(self, words: int) -> int:
+        return words + int(np.argmax(self._borders[self._word + words :]))
+
+    def _cut(self, alignment: Alignment, num_samples: int) -> int:
+        """Number of words to keep: up to the widest gap of the trusted part's end, never inside a written word."""
+        words = alignment.words
+        first, last = int(_CUT_FROM_SHARE * num_samples), int(_TRUSTED_SHARE * num_samples)
+        borders: list[int] = np.flatnonzero(self._borders[self._word : self._word + len(words)])[1:].tolist()
+        cuts = [place for place in borders if words[place - 1].end_sample <= last]
+        late = [place for place in cuts if words[place - 1].end_sample >= first]
+        if late:
+            return max(late, key=lambda place: words[place].start_sample - words[place - 1].end_sample)
+        return cuts[-1] if cuts else len(words)
+
+    def _speech_of(self, start: int, end: int) -> Probabilities:
+        """The voice activity of a stretch, from the recording's frame that begins nearest to its own."""
+        first, frames = round(start / VAD_FRAME_SAMPLES), -(-(end - start) // VAD_FRAME_SAMPLES)
+        speech = self._speech[first : first + frames]
+        return np.pad(speech, (0, frames - len(speech)), mode="edge")
+
     def _speech_s(self, start: int, end: int) -> float:
-        return float(self._speech[start // 512 : -(-end // 512)].sum()) * 512 / SAMPLE_RATE_HZ
+        frames = self._speech[start // VAD_FRAME_SAMPLES : -(-end // VAD_FRAME_SAMPLES)]
+        return float(frames.sum()) * VAD_FRAME_SAMPLES / SAMPLE_RATE_HZ
 
     def _learn_rate(self, placed: Sequence[AlignedWord]) -> None:
         speech_s = self._speech_s(placed[0].start_sample, placed[-1].end_sample)
         letters = sum(len(word.text) + _ONSET_LETTERS for word in placed)
         if speech_s > 2.0:
             self._letters_per_s += 0.3 * (letters / speech_s - self._letters_per_s)
-
-
-def _cut(alignment: Alignment, num_samples: int) -> int:
-    """Number of words to keep: up to the widest gap of the trusted part's end, never inside a written word."""
-    words = alignment.words
-    first, last = int(_CUT_FROM_SHARE * num_samples), int(_TRUSTED_SHARE * num_samples)
-    cuts = [
-        place
-        for place in range(1, len(words))
-        if words[place - 1].end_sample <= last and words[place].char_start >= words[place - 1].char_end
-    ]
-    late = [place for place in cuts if words[place - 1].end_sample >= first]
-    if late:
-        return max(late, key=lambda place: words[place].start_sample - words[place - 1].end_sample)
-    return cuts[-1] if cuts else len(words)
 
 
 def _first_bad_run(excess_W: npt.NDArray[np.float64]) -> int | None:
@@ -248,42 +245,3 @@ def _first_bad_run(excess_W: npt.NDArray[np.float64]) -> int | None:
         return None
     first = int(bad[0])
     return first + int(np.flatnonzero(clipped_W[first : first + size] > 0)[0])
-
-
-def _segments_of(run: Sequence[AlignedWord], text: str, num_samples: int, max_samples: int) -> Iterator[Segment]:
-    """A run cut at its widest gaps between written words, each piece as long as it may be or half that."""
-    first = 0
-    while first < len(run):
-        last = first + 1
-        while last < len(run) and run[last].end_sample - run[first].start_sample <= max_samples - 2 * _MARGIN_SAMPLES:
-            last += 1
-        if last < len(run):
-            borders = [at for at in range(first + 1, len(run)) if run[at].char_start >= run[at - 1].char_end]
-            cuts = [at for at in borders if at <= last] or borders[:1]
-            half = run[first].start_sample + max_samples // 2
-            late = [at for at in cuts if run[at - 1].end_sample >= half] or cuts
-            last = max(late, key=lambda at: run[at].start_sample - run[at - 1].end_sample) if late else len(run)
-        yield _segment(run, first, last, text, num_samples)
-        first = last
-
-
-def _segment(run: Sequence[AlignedWord], first: int, last: int, text: str, num_samples: int) -> Segment:
-    floor = 0 if first == 0 else (run[first - 1].end_sample + run[first].start_sample) // 2
-    ceiling = num_samples if last == len(run) else (run[last - 1].end_sample + run[last].start_sample) // 2
-    span = Span(
-        max(floor, run[first].start_sample - _MARGIN_SAMPLES), min(ceiling, run[last - 1].end_sample + _MARGIN_SAMPLES)
-    )
-    char_start, char_end = run[first].char_start, run[last - 1].char_end
-    while char_end < len(text) and not text[char_end].isspace():
-        char_end += 1
-    words = tuple(
-        replace(
-            word,
-            start_sample=word.start_sample - span.start,
-            end_sample=word.end_sample - span.start,
-            char_start=word.char_start - char_start,
-            char_end=word.char_end - char_start,
-        )
-        for word in run[first:last]
-    )
-    return Segment(span.start, span.end, char_start, char_end, words)

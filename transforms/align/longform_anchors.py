@@ -6,7 +6,8 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from schemas.errors import RecordError
-from schemas.records import SAMPLE_RATE_HZ, Waveform
+from schemas.records import SAMPLE_RATE_HZ, SpokenWord, Waveform
+from transforms.align.longform_segments import Starts
 from transforms.text.verbalise import verbalise
 from transforms.units.whisper_weights import tiny_en_folder
 
@@ -34,14 +35,21 @@ class Anchor:
 Transcriber = Callable[[Waveform], list[HeardWord]]
 
 
-def find_anchor(heard: Sequence[HeardWord], ahead: Sequence[str]) -> Anchor | None:
-    """The earliest run of heard words that stands in the text ahead: three words and 14 letters at least."""
+def find_anchor(heard: Sequence[HeardWord], ahead: Sequence[SpokenWord], starts: Starts) -> Anchor | None:
+    """The earliest run of heard words that stands in the text ahead: three words and 14 letters at least.
+
+    Args:
+        heard: What the audio says.
+        ahead: What the text says.
+        starts: Of each word ahead, whether a written word starts with it; an anchor is such a word.
+    """
     texts = [word.text for word in heard]
-    matcher = SequenceMatcher(None, texts, list(ahead[:_AHEAD_WORDS]), autojunk=False)
-    for block in matcher.get_matching_blocks():
+    wanted = [word.text for word in ahead[:_AHEAD_WORDS]]
+    for block in SequenceMatcher(None, texts, wanted, autojunk=False).get_matching_blocks():
         letters = sum(map(len, texts[block.a : block.a + block.size]))
-        if block.size >= _LEAST_WORDS and letters >= _LEAST_LETTERS:
-            return Anchor(heard[block.a].start_sample, block.b)
+        whole = [place for place in range(block.size) if starts[block.b + place]]
+        if block.size >= _LEAST_WORDS and letters >= _LEAST_LETTERS and whole:
+            return Anchor(heard[block.a + whole[0]].start_sample, block.b + whole[0])
     return None
 
 

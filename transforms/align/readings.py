@@ -41,7 +41,7 @@ def align_rows(
     """
     found: dict[int, Alignment | RecordError] = {}
     if isinstance(aligner, BatchAligner):
-        plain = {place: words for place, row in enumerate(rows) if (words := _only_reading(row)) is not None}
+        plain = {place: words for place, row in enumerate(rows) if (words := only_reading(row)) is not None}
         together = aligner.align_batch([waveforms[place] for place in plain], list(plain.values())) if plain else []
         found = dict(zip(plain, together, strict=True))
     return [
@@ -50,7 +50,7 @@ def align_rows(
     ]
 
 
-def _only_reading(row: SourceRow) -> tuple[SpokenWord, ...] | None:
+def only_reading(row: SourceRow) -> tuple[SpokenWord, ...] | None:
     """The words of a text that can be read in one way only."""
     try:
         parts = slots(row.text, row.language)

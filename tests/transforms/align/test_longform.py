@@ -1,5 +1,3 @@
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +7,9 @@ from schemas.errors import RecordError
 from schemas.records import AlignedWord
 from transforms.align.fused import FusedConfig
 from transforms.align.gate import GateConfig
-from transforms.align.longform import _segments_of, segments
+from transforms.align.longform import _Walk, segments
 from transforms.align.longform_anchors import Anchor, HeardWord, find_anchor, load_transcriber
+from transforms.align.longform_segments import segments_of, written_starts
 from transforms.text.verbalise import verbalise
 
 PROMPTS = ["demo-abouttotry", "conf-getconfno", "queue-thankyou", "vm-rec-temp", "auth-incorrect"]
@@ -84,37 +83,83 @@ def test_nothing_found_is_a_rejection(aligner, gate, prompt):
     assert caught.value.code == "alignment_failed"
 
 
+def test_a_walk_stops_at_written_words_and_knows_the_speech_of_any_stretch(aligner, gate, prompt):
+    text = "Call 21 now."
+    waveform, _ = prompt("queue-thankyou")
+    walk = _Walk(waveform, text, "en", verbalise(text, "en"), aligner, gate, None)
+    assert [walk._border_before(words) for words in range(5)] == [0, 1, 1, 3, 4]
+    assert [walk._border_after(words) for words in range(5)] == [0, 1, 3, 3, 4]
+    for start, end in ((0, len(waveform)), (700, 20_000), (9_999, len(waveform))):
+        known, alone = walk._speech_of(start, end), gate.vad.probabilities(waveform[start:end])
+        assert known.shape == alone.shape
+        assert np.mean((known > 0.5) == (alone > 0.5)) >= 0.9
+
+
 def heard(text):
     return [HeardWord(word, 1000 * place) for place, word in enumerate(text.split())]
 
 
+def found_in(said, text):
+    ahead = verbalise(text, "en")
+    return find_anchor(heard(said), ahead, written_starts(ahead, text))
+
+
 def test_an_anchor_is_three_words_and_fourteen_letters():
-    ahead = "we shall see that the earliest book printed with movable types is this".split()
-    assert find_anchor(heard("well well the earliest book printed"), ahead) == Anchor(2000, 4)
-    assert find_anchor(heard("see that the"), ahead) is None
-    assert find_anchor(heard("earliest book"), ahead) is None
-    assert find_anchor([], ahead) is None
+    ahead = "we shall see that the earliest book printed with movable types is this"
+    assert found_in("well well the earliest book printed", ahead) == Anchor(2000, 4)
+    assert found_in("see that the", ahead) is None
+    assert found_in("earliest book", ahead) is None
+    assert find_anchor([], verbalise(ahead, "en"), np.ones(14, bool)) is None
 
 
-@settings(max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 9000), st.integers(200, 30_000), st.booleans()), min_size=1, max_size=30))
-def test_a_run_is_cut_without_losing_a_word(pieces):
-    words, sample, char = [], 0, 0
-    for gap, length, same in pieces:
+def test_an_anchor_is_no_half_of_a_number():
+    """ "1934" is said in two words, of which the first was misheard."""
+    assert found_in("teen thirty four printed books", "In 1934 printed books") == Anchor(3000, 4)
+    assert found_in("thirty four well-known", "Not 1934-well-known.") is None
+
+
+PIECES = st.lists(
+    st.tuples(st.integers(0, 9000), st.integers(200, 30_000), st.sampled_from(["word", "number", "dash", "parting"])),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(max_examples=100)
+@given(PIECES)
+def test_runs_are_cut_without_losing_a_word(pieces):
+    """Words, halves of numbers, compounds, and partings of text and audio after which a new run begins."""
+    runs, sample, text = [], 0, ""
+    for gap, length, kind in pieces:
         sample += gap
-        if not (same and words):
-            char += 5
-        words.append(AlignedWord("abcd", sample, sample + length, 0.0, char, char + 4))
+        char_start = len(text)
+        if runs and kind == "number":
+            char_start = runs[-1][-1].char_start
+        elif runs and kind == "dash":
+            text, char_start = text + "-abcd", len(text) + 1
+        else:
+            text += " (abcd"
+            char_start += 2
+        if not runs or kind == "parting":
+            runs.append([])
+        runs[-1].append(AlignedWord("abcd", sample, sample + length, 0.0, char_start, char_start + 4))
         sample += length
-    text = " " * 5 + "abcd " * (char // 5)
-    found = list(_segments_of(words, text, sample + 1000, 64_000))
+    found = list(segments_of(runs, text, num_samples=sample + 1000, max_samples=64_000))
+    words = [word for run in runs for word in run]
     assert [(w.start_sample + s.start_sample, w.char_start + s.char_start) for s in found for w in s.words] == [
         (word.start_sample, word.char_start) for word in words
     ]
-    edges = [edge for segment in found for edge in (segment.start_sample, segment.end_sample)]
-    assert edges == sorted(edges)
-    for before, after in pairwise(found):
-        assert before.char_end <= after.char_start
+    samples = [edge for segment in found for edge in (segment.start_sample, segment.end_sample)]
+    assert samples == sorted(samples)
+    chars = [edge for segment in found for edge in (segment.char_start, segment.char_end)]
+    assert chars == sorted(chars)
+    assert samples[-1] <= sample + 1000
+    for segment in found:
+        assert text[segment.char_start : segment.char_end].split()[0].startswith("abcd")
+        assert (text + " ")[segment.char_end].isspace()
+        assert all(0 <= word.start_sample < word.end_sample <= len(segment) for word in segment.words)
+    longest = max(found, key=len)
+    assert len(longest) <= 64_000 or len(text[longest.char_start : longest.char_end].split()) == 1
 
 
 def test_the_second_step_of_an_aligner_places_the_words_that_are_kept(gate, prompt):
