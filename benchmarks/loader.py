@@ -1,15 +1,21 @@
 """Tokens a second of the loader, and splicing alone in x real time, on one core.
 
-    python -m benchmarks.loader RUN [--job jobs/demo/train.yaml] [--tokens N]
+    python -m benchmarks.loader RUN [--job jobs/demo/train.yaml] [--tokens N] [--copies N]
 
-``RUN`` is the output folder of a finished ``plait run``. ``first_pass`` reads every shard from its tar, ``later`` draws
-anew from the tables in memory; both are whole batches, packed. ``splicing`` is the draw alone: seconds of audio whose
-interleaved tokens are made in a second (peer: slamkit publishes 108,000). Processor seconds are counted, because a busy
-machine stretches wall seconds. Figures go to ``results/loader.json``.
+``RUN`` is the output folder of a finished ``plait run``; its shards are linked ``--copies`` times, so that the start of
+a process does not count for a first pass. ``first_pass`` ends when every source has passed over all shards, each read
+once from its tar; ``later`` draws anew from the tables in memory; both are whole batches, packed. ``reading`` makes the
+tables and nothing else. ``splicing`` is the draw alone: seconds of audio whose interleaved tokens are made in a second
+(peer: slamkit publishes 108,000). Processor seconds are counted, because a busy machine stretches wall seconds. Figures
+go to ``results/loader.json``.
 """
 
 import argparse
 import time
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.record import save
 from pipelines.files import read_ids
@@ -24,31 +30,62 @@ from schemas.records import SAMPLE_RATE_HZ, STREAM_KINDS
 SLAMKIT_X_REAL_TIME = 108_000
 
 
-def measure_batches(run: str, data: DataConfig, *, exclude: frozenset[str], tokens: int) -> dict[str, object]:
+def linked(shards: Sequence[str], *, copies: int, folder: Path) -> list[str]:
+    """Each shard under ``copies`` names, copy by copy."""
+    links = [folder / f"{copy}-{Path(shard).name}" for copy in range(copies) for shard in shards]
+    for link, shard in zip(links, cycle(shards), strict=False):
+        link.symlink_to(Path(shard).resolve())
+    return [str(link) for link in links]
+
+
+def measure_batches(
+    run: str, data: DataConfig, *, exclude: frozenset[str], tokens: int, copies: int
+) -> dict[str, object]:
     """Packed tokens a processor second, from the tars and from memory."""
     corpus = open_corpus(run, kinds=data.streams, marker_style=data.marker_style)
-    loader = Loader(
-        shards=corpus.shards,
-        layout=corpus.layout,
-        tokenizer=corpus.tokenizer,
-        config=data,
-        seed=0,
-        corpus_fingerprint=corpus.fingerprint,
-        exclude_ids=exclude,
-    )
-    began, first = time.process_time(), 0
-    while any(epoch == 0 for epoch in loader.epochs.values()) and first < tokens:
-        first += int((next(loader).documents >= 0).sum())
-    read = time.process_time() - began
-    began, later = time.process_time(), 0
-    while later < tokens:
-        later += int((next(loader).documents >= 0).sum())
-    drawn = time.process_time() - began
+    with TemporaryDirectory() as folder:
+        shards = linked(corpus.shards, copies=copies, folder=Path(folder))
+        loader = Loader(
+            shards=shards,
+            layout=corpus.layout,
+            tokenizer=corpus.tokenizer,
+            config=data,
+            seed=0,
+            corpus_fingerprint=corpus.fingerprint,
+            exclude_ids=exclude,
+        )
+        began, first = time.process_time(), 0
+        while any(epoch == 0 for epoch in loader.epochs.values()):
+            first += int((next(loader).documents >= 0).sum())
+        read = time.process_time() - began
+        began, later = time.process_time(), 0
+        while later < tokens:
+            later += int((next(loader).documents >= 0).sum())
+        drawn = time.process_time() - began
     return {
         "context": data.context,
         "rows": data.sequences,
+        "first_pass_tokens": first,
         "first_pass_tokens_per_s": round(first / read),
         "later_tokens_per_s": round(later / drawn),
+    }
+
+
+def measure_reading(run: str, data: DataConfig, *, copies: int) -> dict[str, object]:
+    """Tables of all shards: their text and speech tokens a processor second."""
+    corpus = open_corpus(run, kinds=data.streams, marker_style=data.marker_style)
+    kinds = tuple(kind for kind in STREAM_KINDS if corpus.layout.codebook_size(kind))
+    read = TableReader(corpus.layout, corpus.tokenizer, kinds)
+    began, tokens, utterances = time.process_time(), 0, 0
+    for url in list(corpus.shards) * copies:
+        table = read(url)
+        tokens += len(table.speech) + len(table.text)
+        utterances += len(table)
+    seconds = time.process_time() - began
+    return {
+        "tokens_per_s": round(tokens / seconds),
+        "us_an_utterance": round(seconds / utterances * 1e6, 1),
+        "tokens_an_utterance": round(tokens / utterances, 1),
     }
 
 
@@ -80,14 +117,16 @@ def main() -> None:
     parser.add_argument("--job", default="jobs/demo/train.yaml")
     parser.add_argument("--tokens", type=int, default=3_000_000)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--copies", type=int, default=8)
     args = parser.parse_args()
 
     config = load_training(args.job, overrides=[f"corpus={args.run}"])
     exclude = read_ids(config.exclude_ids, option="exclude_ids") or frozenset()
     paper = DataConfig.model_validate({"context": 4096, "sequences": 16})  # the paper's mixture and spans, all streams
     figures: dict[str, object] = {
-        "job": measure_batches(args.run, config.data, exclude=exclude, tokens=args.tokens),
-        "paper": measure_batches(args.run, paper, exclude=exclude, tokens=args.tokens),
+        "job": measure_batches(args.run, config.data, exclude=exclude, tokens=args.tokens, copies=args.copies),
+        "paper": measure_batches(args.run, paper, exclude=exclude, tokens=args.tokens, copies=args.copies),
+        "reading": measure_reading(args.run, paper, copies=args.copies),
         "splicing": measure_splicing(args.run, config.data, epochs=args.epochs),
         "splicing_paper": measure_splicing(args.run, paper, epochs=args.epochs),
     }

@@ -8,8 +8,10 @@ Cost: 4 bytes a token, 56 bytes a word.
 """
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,11 @@ import numpy.typing as npt
 from schemas.records import Segment, Span, StoredUtterance, Stream, TokenIds
 from schemas.vocabulary import VocabularyLayout
 from transforms.interleave_policies import WordRun
-from transforms.interleave_words import WordTokens
+from transforms.interleave_words import NOTHING, WordForms, WordTokens
 from transforms.streams import DEDUPLICATED, MERGE_PRIORITY, merge_streams
 from transforms.text.protocol import TextTokenizer
 
+Integers = npt.NDArray[np.int64]
 WordPlace = tuple[int, int, int, int]  # start_sample, end_sample, char_start, char_end
 _ONSET_BITS, _PRIORITY_BITS = 38, 2  # a recording may last 2**38 samples, half a year
 
@@ -53,6 +56,12 @@ class UtteranceTable:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the arrays."""
+        raw = sum(stream.ids.nbytes for streams in self.streams for stream in streams)
+        return self.speech.nbytes + self.text.nbytes + self.first.nbytes + 8 * 5 * len(self.samples) + raw
 
     def num_words(self, row: int) -> int:
         """Written words of a row."""
@@ -142,15 +151,11 @@ class TableBuilder:
         self._word_tokens = words
         self._keep_streams = keep_streams
         self._ids: list[str] = []
+        self._texts: list[str] = []
         self._places: list[WordPlace] = []
         self._num_words: list[int] = []
         self._num_samples: list[int] = []
         self._streams: list[Sequence[Stream]] = []
-        self._text: list[int] = []
-        self._first: list[int] = []
-        self._text_cuts: list[int] = []
-        self._first_cuts: list[int] = []
-        self._written: dict[int, tuple[str, list[int]]] = {}
 
     def add(
         self,
@@ -162,20 +167,8 @@ class TableBuilder:
         streams: Sequence[Stream],
     ) -> None:
         """Add one utterance with at least one word."""
-        cuts = char_cuts(text, words)
-        forms = self._word_tokens.of_text(text, cuts) if self._word_tokens is not None else None
-        if forms is None:
-            self._written[len(self._ids)] = text, cuts
-            forms = []
-        for word in forms:
-            self._text_cuts.append(len(self._text))
-            self._first_cuts.append(len(self._first))
-            self._text += word.inner
-            self._first += word.first
-        missing = len(cuts) - len(forms)  # the end, and all words where none could be cut
-        self._text_cuts += [len(self._text)] * missing
-        self._first_cuts += [len(self._first)] * missing
         self._ids.append(utterance_id)
+        self._texts.append(text)
         self._places += words
         self._num_words.append(len(words))
         self._num_samples.append(num_samples)
@@ -192,8 +185,12 @@ class TableBuilder:
         )
 
     def build(self) -> UtteranceTable:
+        """Raises ValueError where a word lies outside of its text."""
         rows = len(self._ids)
-        starts, samples, words = self._cuts()
+        starts, samples, words, chars = self._cuts()
+        written, forms = self._forms(starts, chars)
+        first, first_cuts = _laid_out([form.first for form in forms])
+        text, text_cuts = _laid_out([form.inner for form in forms])
         keys, tokens = self._merged()
         row_of_cut = np.repeat(np.arange(rows), np.diff(starts))
         speech_cuts = np.searchsorted(keys, _sort_key(row_of_cut, samples, 0), side="left")
@@ -202,27 +199,36 @@ class TableBuilder:
             starts=_integers(starts),
             speech=tokens,
             speech_cuts=_integers(speech_cuts),
-            text=np.array(self._text, dtype=np.int32),
-            text_cuts=array("q", self._text_cuts),
-            first=np.array(self._first, dtype=np.int32),
-            first_cuts=array("q", self._first_cuts),
+            text=text,
+            text_cuts=_integers(text_cuts),
+            first=first,
+            first_cuts=_integers(first_cuts),
             samples=_integers(samples),
             words=_integers(words),
-            written=self._written,
+            written=written,
             streams=tuple(tuple(streams) for streams in self._streams) if self._keep_streams else (),
         )
 
-    def _cuts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """``starts`` of the rows, and the samples and spoken-word indices of all cuts.
+    def _cuts(self) -> tuple[Integers, Integers, Integers, Integers]:
+        """``starts`` of the rows, and of all cuts the samples, the spoken-word indices and the characters.
 
         Silence between two words is split at its middle, and words of one character range are one written word.
+        Characters are counted in all texts joined, a space after each; a cut is at the word's first character, and
+        leading quotes stay with the word.
         """
         if not self._ids:
-            return np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
-        begin, end, char_start, char_end = np.array(self._places, dtype=np.int64).T
+            none = np.zeros(0, np.int64)
+            return np.zeros(1, np.int64), none, none, none
+        flat = np.fromiter(chain.from_iterable(self._places), np.int64, 4 * len(self._places))
+        begin, end, char_start, char_end = flat.reshape(-1, 4).T
         counts = np.array(self._num_words)
         row_ends = np.cumsum(counts)
         row_starts = row_ends - counts
+        lengths = np.array([len(text) for text in self._texts])
+        outside = (char_start < 0) | (char_start > np.repeat(lengths, counts))
+        if outside.any():
+            row = int(np.searchsorted(row_ends, np.flatnonzero(outside)[0], side="right"))
+            raise ValueError(f"a word of {self._ids[row]} lies outside of its text")
         is_first = np.zeros(len(begin), dtype=bool)
         is_first[row_starts] = True
         opens = is_first.copy()
@@ -230,29 +236,63 @@ class TableBuilder:
         middles = np.zeros(len(begin), dtype=np.int64)
         middles[1:] = (end[:-1] + begin[1:]) // 2
         middles[is_first] = 0
+        text_ends = np.cumsum(lengths + 1)
+        text_starts = text_ends - lengths - 1
+        shift = np.repeat(text_starts, counts)
+        chars = _word_begins(" ".join([*self._texts, ""]))[shift + char_start]
+        chars[1:] = np.maximum(chars[1:], shift[1:] + char_end[:-1])
+        chars[is_first] = text_starts
         index = np.arange(len(begin)) - np.repeat(row_starts, counts)
         groups = np.add.reduceat(opens.astype(np.int64), row_starts)
         group_ends = np.cumsum(groups)
-        samples = np.insert(middles[opens], group_ends, self._num_samples)
-        words = np.insert(index[opens], group_ends, counts)
-        return np.concatenate([[0], np.cumsum(groups + 1)]), samples, words
+        return (
+            np.concatenate([[0], np.cumsum(groups + 1)]),
+            np.insert(middles[opens], group_ends, self._num_samples),
+            np.insert(index[opens], group_ends, counts),
+            np.insert(chars[opens], group_ends, text_ends),
+        )
 
-    def _merged(self) -> tuple[npt.NDArray[np.int64], TokenIds]:
+    def _forms(self, starts: Integers, chars: Integers) -> tuple[dict[int, tuple[str, list[int]]], list[WordForms]]:
+        """The rows that must be encoded as written, with their character cuts, and the tokens at every cut."""
+        cuts, bounds = chars.tolist(), starts.tolist()
+        joined = " ".join([*self._texts, ""])
+        forms: list[WordForms | None] = [None] * len(cuts)
+        if self._word_tokens is not None:
+            forms = self._word_tokens.remembered(joined[at:to] for at, to in pairwise([*cuts, len(joined)]))
+        for end in bounds[1:]:
+            forms[end - 1] = NOTHING
+        written: dict[int, tuple[str, list[int]]] = {}
+        unknown = [place for place, form in enumerate(forms) if form is None]
+        for row in sorted({bisect_right(bounds, place) - 1 for place in unknown}):
+            start, end = bounds[row], bounds[row + 1]
+            own = [cut - cuts[start] for cut in cuts[start : end - 1]] + [len(self._texts[row])]
+            found = self._word_tokens.of_text(self._texts[row], own) if self._word_tokens is not None else None
+            if found is None:
+                written[row] = self._texts[row], own
+            forms[start : end - 1] = found or [NOTHING] * (end - 1 - start)
+        return written, [form for form in forms if form is not None]
+
+    def _merged(self) -> tuple[Integers, TokenIds]:
         """Speech tokens of all rows by (row, onset, style < pitch < units), deduplicated, and their sort keys."""
         keys, tokens = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
         for kind, priority in MERGE_PRIORITY.items():
             if self._layout.codebook_size(kind) == 0:
                 continue
-            present = [(row, stream) for row, streams in enumerate(self._streams) for stream in streams]
-            present = [(row, stream) for row, stream in present if stream.kind == kind and len(stream.ids)]
+            present = [
+                (row, stream.hop_samples, stream.ids)
+                for row, streams in enumerate(self._streams)
+                for stream in streams
+                if stream.kind == kind and len(stream.ids)
+            ]
             if not present:
                 continue
-            lengths = np.array([len(stream.ids) for _, stream in present])
-            ids = np.concatenate([stream.ids for _, stream in present]).astype(np.int32)
+            row_of, hops, parts = zip(*present, strict=True)
+            lengths = np.array([len(part) for part in parts])
+            ids = np.concatenate(parts).astype(np.int32)
             begins = np.cumsum(lengths) - lengths
             frame = np.arange(len(ids)) - np.repeat(begins, lengths)
-            onset = frame * np.repeat([stream.hop_samples for _, stream in present], lengths)
-            key = _sort_key(np.repeat([row for row, _ in present], lengths), onset, priority)
+            onset = frame * np.repeat(hops, lengths)
+            key = _sort_key(np.repeat(row_of, lengths), onset, priority)
             if DEDUPLICATED[kind]:
                 kept = np.ones(len(ids), dtype=bool)
                 kept[1:] = ids[1:] != ids[:-1]
@@ -265,26 +305,25 @@ class TableBuilder:
         return key[order], token[order]
 
 
-def char_cuts(text: str, words: Sequence[WordPlace]) -> list[int]:
-    """Where the written text is cut before each written word, and its end.
-
-    A cut is at the word's first character; leading quotes stay with it.
-    """
-    cuts = [0]
-    previous = words[0]
-    for word in words[1:]:
-        start, before = word[2], previous[3]
-        if start != previous[2] or word[3] != before:
-            while start > 0 and not text[start - 1].isspace() and not text[start - 1].isalnum():
-                start -= 1
-            cuts.append(max(start, before))
-        previous = word
-    cuts.append(len(text))
-    return cuts
+def _word_begins(text: str) -> Integers:
+    """For every character the place behind the last space, letter or digit before it."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    ends = np.zeros(int(codes.max()) + 1, dtype=bool)
+    ends[[ord(char) for char in set(text) if char.isspace() or char.isalnum()]] = True
+    begins = np.arange(len(codes) + 1)
+    begins[1:][~ends[codes]] = 0
+    return np.maximum.accumulate(begins)
 
 
-def _sort_key(row: Any, onset: Any, priority: int) -> npt.NDArray[np.int64]:
-    key: npt.NDArray[np.int64] = (
+def _laid_out(tokens: Sequence[tuple[int, ...]]) -> tuple[TokenIds, Integers]:
+    """All tokens one after the other, and where each tuple's begin."""
+    lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
+    ends = np.cumsum(lengths)
+    return np.fromiter(chain.from_iterable(tokens), np.int32, int(lengths.sum())), ends - lengths
+
+
+def _sort_key(row: Any, onset: Any, priority: int) -> Integers:
+    key: Integers = (
         (np.asarray(row, np.int64) << (_ONSET_BITS + _PRIORITY_BITS))
         + (np.asarray(onset, np.int64) << _PRIORITY_BITS)
         + priority
@@ -292,6 +331,6 @@ def _sort_key(row: Any, onset: Any, priority: int) -> npt.NDArray[np.int64]:
     return key
 
 
-def _integers(values: npt.NDArray[np.int64]) -> "array[int]":
+def _integers(values: Integers) -> "array[int]":
     """Python reads an ``array`` three times as fast as a NumPy array, item by item."""
     return array("q", np.ascontiguousarray(values, dtype=np.int64).tobytes())

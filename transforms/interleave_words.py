@@ -5,6 +5,7 @@ of the vocabulary reaches over a space and the words are parted by single spaces
 every draw of an interleaving cuts it. A word has two forms, because most tokenizers mark a word inside a text.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from transforms.text.protocol import TextTokenizer
@@ -22,19 +23,23 @@ class WordForms(NamedTuple):
     inner: tuple[int, ...]
 
 
+NOTHING = WordForms((), ())
+
+
 class WordTokens:
     """Tokens of single words, remembered. ``cuttable`` is False for a tokenizer of which nothing is known."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         self._encode = tokenizer.encode
         self._anchor = tuple(tokenizer.encode(_ANCHOR))
-        self._memo: dict[str, WordForms | None] = {}
+        self._memo: dict[str, WordForms | None] = {}  # by the word and the space behind it, as a text has it
         self.cuttable = _never_joins_words(tokenizer)
 
     def forms(self, word: str) -> WordForms | None:
         """None where the word changes the tokens before it."""
+        key = f"{word} "
         try:
-            return self._memo[word]
+            return self._memo[key]
         except KeyError:
             if len(self._memo) >= _MEMO_WORDS:
                 self._memo.clear()
@@ -42,8 +47,13 @@ class WordTokens:
         forms = None
         if behind[: len(self._anchor)] == self._anchor:
             forms = WordForms(tuple(self._encode(word)), behind[len(self._anchor) :])
-        self._memo[word] = forms
+        if word:
+            self._memo[key] = forms
         return forms
+
+    def remembered(self, pieces: Iterable[str]) -> list[WordForms | None]:
+        """Forms of words with one space behind each; None for what is not remembered, or is no such piece."""
+        return list(map(self._memo.get, pieces))
 
     def of_text(self, text: str, cuts: list[int]) -> list[WordForms] | None:
         """Forms of the words ``text[cuts[i]:cuts[i + 1]]``; None where the text has to be encoded span by span."""

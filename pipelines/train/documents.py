@@ -1,8 +1,8 @@
 """The endless, seeded order of one source's documents, each with an address from which it can be made again.
 
 An epoch's shards are permuted and read in windows of ``window_shards``; the rows of a window are permuted. So the
-place in the data is three integers, memory is bounded by the windows, and no shuffle buffer has to be saved. What
-an address yields is a function of (corpus, config, seed) alone.
+place in the data is three integers, memory is bounded by the windows (and the tables that are kept while they are
+small), and no shuffle buffer has to be saved. What an address yields is a function of (corpus, config, seed) alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -120,9 +120,12 @@ class DocumentStream:
         return (epoch, window + 1) if window + 1 < self._windows else (epoch + 1, 0)
 
     def at(self, epoch: int, window: int, row: int) -> list[Document]:
-        table, index = self._window(epoch, window)[row]
-        pieces = self._split(self._encode(table, index, epoch))
-        return [Document(Address(self.name, epoch, window, row, i), piece) for i, piece in enumerate(pieces)]
+        """Documents of the utterance at this place."""
+        return self._documents(self._window(epoch, window)[row], (epoch, window, row))
+
+    def _documents(self, utterance: tuple[Any, int], place: tuple[int, int, int]) -> list[Document]:
+        pieces = self._split(self._encode(*utterance, place[0]))
+        return [Document(Address(self.name, *place, i), piece) for i, piece in enumerate(pieces)]
 
     def next_documents(self) -> list[Document]:
         """Documents of the next utterance, over epochs without end.
@@ -132,8 +135,9 @@ class DocumentStream:
         """
         epoch, window, row = self.cursor
         for _ in range(2 * self._windows + 1):
-            if row < len(self._window(epoch, window)):
+            rows = self._window(epoch, window)
+            if row < len(rows):
                 self.cursor = (epoch, window, row + 1)
-                return self.at(epoch, window, row)
+                return self._documents(rows[row], (epoch, window, row))
             (epoch, window), row = self._after(epoch, window), 0
         raise UserError("corpus: no utterance to train on; check the token store and exclude_ids")

@@ -155,12 +155,14 @@ class Loader:
         return Batch(tokens.reshape(shape), targets.reshape(shape), positions.reshape(shape), documents.reshape(shape))
 
     def _next_row(self) -> list[Document]:
-        waiting, tokens, weights = self._waiting, self._tokens, self._weights
+        waiting, tokens = self._waiting, self._tokens
+        shares = {name: tokens[name] / weight for name, weight in self._weights.items()}
         while waiting.held < self._config.lookahead * self._config.context:
-            name = min(weights, key=lambda name: tokens[name] / weights[name])
+            name = min(shares, key=shares.__getitem__)
             for document in self._streams[name].next_documents():
                 tokens[name] += len(document.tokens)
                 waiting.add(document)
+            shares[name] = tokens[name] / self._weights[name]
         row = [waiting.take_oldest()]
         room = self._config.context - len(row[0].tokens)
         while (fitting := waiting.take_longest(room)) is not None:

@@ -1,26 +1,58 @@
 """Shards as tables: a token store's utterances ready to be cut, or baked sequences. Picklable, for worker processes."""
 
-import json
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from multiprocessing import get_context
-from operator import itemgetter
+from operator import attrgetter
 
+import msgspec
 import numpy as np
 
 from pipelines.engines.worker import end_with_parent
 from pipelines.train.tar import read_members
+from schemas.errors import UserError
 from schemas.records import Stream, StreamKind, TokenIds
 from schemas.vocabulary import VocabularyLayout
 from transforms.interleave_table import TableBuilder, UtteranceTable
 from transforms.interleave_words import WordTokens
 from transforms.text.protocol import TextTokenizer
 
-_PLACE = itemgetter("start_sample", "end_sample", "char_start", "char_end")
+_PLACE = attrgetter("start_sample", "end_sample", "char_start", "char_end")
+
+
+class _Word(msgspec.Struct, gc=False):
+    start_sample: int
+    end_sample: int
+    char_start: int
+    char_end: int
+
+
+class _StreamInfo(msgspec.Struct, gc=False):
+    hop_samples: int
+    codebook_size: int
+    fingerprint: str
+
+
+class _Utterance(msgspec.Struct, gc=False):
+    """What a table needs of an utterance's JSON; the rest is passed over, which is most of the time of reading it."""
+
+    utterance_id: str
+    text: str
+    num_samples: int
+    words: list[_Word]
+    streams: dict[StreamKind, _StreamInfo]
+
+
+class _Sequence(msgspec.Struct, gc=False):
+    utterance_id: str
+
+
+_UTTERANCES = msgspec.json.Decoder(_Utterance)
+_SEQUENCES = msgspec.json.Decoder(_Sequence)
 
 
 @dataclass(frozen=True)
@@ -50,31 +82,25 @@ class TableReader:
     def __call__(self, url: str) -> UtteranceTable:
         builder = TableBuilder(layout=self.layout, words=self._words, keep_streams=self.keep_streams)
         suffixes = {"json", *(f"{kind}.npy" for kind in self.kinds)}
-        for _, files in read_members(url, suffixes=suffixes):
-            meta = json.loads(files["json"])
-            name = meta["utterance_id"]
-            if not meta["words"] or name in self.exclude or (self.only is not None and name not in self.only):
-                continue
-            infos = meta["streams"]
-            streams = [
-                Stream(
-                    kind,
-                    infos[kind]["hop_samples"],
-                    infos[kind]["codebook_size"],
-                    read_ids(files[f"{kind}.npy"]),
-                    infos[kind]["fingerprint"],
-                )
-                for kind in self.kinds
-                if kind in infos
-            ]
-            builder.add(
-                name,
-                text=meta["text"],
-                num_samples=meta["num_samples"],
-                words=list(map(_PLACE, meta["words"])),
-                streams=streams,
-            )
-        return builder.build()
+        for key, files in read_members(url, suffixes=suffixes):
+            try:
+                meta = _UTTERANCES.decode(files["json"])
+                name = meta.utterance_id
+                if not meta.words or name in self.exclude or (self.only is not None and name not in self.only):
+                    continue
+                streams = [
+                    Stream(kind, info.hop_samples, info.codebook_size, read_ids(files[f"{kind}.npy"]), info.fingerprint)
+                    for kind in self.kinds
+                    if (info := meta.streams.get(kind)) is not None
+                ]
+            except _DAMAGE as error:
+                raise _damaged(url, key, error) from error
+            words = list(map(_PLACE, meta.words))
+            builder.add(name, text=meta.text, num_samples=meta.num_samples, words=words, streams=streams)
+        try:
+            return builder.build()
+        except ValueError as error:
+            raise UserError(f"{url}: {error}; {_MEND}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +114,11 @@ class SequenceTable:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def nbytes(self) -> int:
+        """Of the arrays."""
+        return self.tokens.nbytes + 8 * len(self.cuts)
+
 
 @dataclass(frozen=True)
 class SequenceReader:
@@ -99,22 +130,49 @@ class SequenceReader:
     def __call__(self, url: str) -> SequenceTable:
         names: list[str] = []
         parts: list[TokenIds] = [np.zeros(0, np.int32)]
-        for _, files in read_members(url, suffixes=("json", "tokens.npy")):
-            name = json.loads(files["json"])["utterance_id"]
-            if name not in self.exclude and (self.only is None or name in self.only):
-                names.append(name)
-                parts.append(read_ids(files["tokens.npy"]).astype(np.int32))
+        for key, files in read_members(url, suffixes=("json", "tokens.npy")):
+            try:
+                name = _SEQUENCES.decode(files["json"]).utterance_id
+                if name not in self.exclude and (self.only is None or name in self.only):
+                    parts.append(read_ids(files["tokens.npy"]).astype(np.int32))
+                    names.append(name)
+            except _DAMAGE as error:
+                raise _damaged(url, key, error) from error
         return SequenceTable(
             tuple(names), np.concatenate(parts), array("q", np.cumsum([len(part) for part in parts]).tolist())
         )
 
 
+_NPY_HEADER_BYTES = 128  # of an array of one dimension
+_NPY_MAGIC = b"\x93NUMPY"
+_DESCR = b"{'descr': '"  # a header begins with it: ``np.save`` sorts the keys
+_DAMAGE = (msgspec.MsgspecError, KeyError, ValueError, TypeError)
+_MEND = "`plait verify` finds damaged shards, `plait run` makes them again"
+
+
 def read_ids(npy: bytes) -> TokenIds:
-    """The one-dimensional integer array of an ``.npy`` file; its type from the header, its length from the size."""
-    start = 10 + int.from_bytes(npy[8:10], "little")
-    header = npy[10:start]
-    at = header.index(b"'descr': '") + 10
-    return np.frombuffer(npy, dtype=header[at : header.index(b"'", at)].decode("ascii"), offset=start)
+    """The one-dimensional integer array of an ``.npy`` file; its type from the header, its length from the size.
+
+    Raises:
+        ValueError: Not such a file.
+    """
+    dtype, start = _npy_header(npy[:_NPY_HEADER_BYTES])
+    return np.frombuffer(npy, dtype, offset=start)
+
+
+@lru_cache(maxsize=1 << 14)  # headers differ by their arrays' lengths alone
+def _npy_header(begin: bytes) -> tuple[np.dtype[np.int32], int]:
+    """Type of the elements, and where they start."""
+    if not begin.startswith(_NPY_MAGIC) or not begin.startswith(_DESCR, 10):
+        raise ValueError("not an npy file")
+    at = 10 + len(_DESCR)
+    descr = begin[at : begin.index(b"'", at)].decode("ascii")
+    return np.dtype(descr), 10 + int.from_bytes(begin[8:10], "little")
+
+
+def _damaged(url: str, key: str, error: Exception) -> UserError:
+    what = f"no {key}.{error.args[0]}" if isinstance(error, KeyError) else f"sample {key}: {error}"
+    return UserError(f"{url}: {what}; {_MEND}")
 
 
 Table = UtteranceTable | SequenceTable
@@ -122,15 +180,18 @@ ReadTable = Callable[[str], Table]
 
 
 class TableCache:
-    """Tables of the most recently used shards, which the sources share.
+    """Tables of the most recently used shards, which the sources share: ``capacity`` tables, and more while all are
+    small. Reading a shard takes longer than drawing from its table, and every source passes over all shards.
 
     With ``workers`` processes the shards that are announced are read ahead. A table depends on its shard alone, so
-    nothing that is made of tables depends on the number of workers.
+    nothing that is made of tables depends on the number of workers, nor on what is kept.
     """
 
-    def __init__(self, read: ReadTable, *, capacity: int, workers: int = 0) -> None:
+    def __init__(self, read: ReadTable, *, capacity: int, keep_bytes: int = 1 << 30, workers: int = 0) -> None:
         self._read = read
         self._capacity = capacity
+        self._keep_bytes = keep_bytes
+        self._held_bytes = 0
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._coming: dict[str, Future[Table]] = {}
         self._pool = (
@@ -150,8 +211,9 @@ class TableCache:
         if url not in self._tables:
             coming = self._coming.pop(url, None)
             self._tables[url] = coming.result() if coming is not None else self._read(url)
-            if len(self._tables) > self._capacity:
-                self._tables.popitem(last=False)
+            self._held_bytes += self._tables[url].nbytes
+            while len(self._tables) > self._capacity and self._held_bytes > self._keep_bytes:
+                self._held_bytes -= self._tables.popitem(last=False)[1].nbytes
         self._tables.move_to_end(url)
         return self._tables[url]
 

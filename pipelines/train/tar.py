@@ -5,57 +5,84 @@ members only. It knows what ``TarWriter`` writes: POSIX tars, long names in pax 
 """
 
 from collections.abc import Collection, Iterator
-from io import BufferedReader
+from struct import Struct
+from typing import IO
 
 from pipelines.files import open_read
 from schemas.errors import UserError
 
 _BLOCK = 512
-_BUFFER_BYTES = 1 << 18
+_AHEAD_BYTES = 1 << 14  # holds the small members of a few utterances; more would mostly be audio
+_HEADER = Struct("100s24x12s20xc188x155s12x")  # name, size, kind, prefix
+
+
+class _Ahead:
+    """A file of which pieces are asked for in ascending order; what is far beyond the last one is never read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._held = b""
+        self._begin = 0  # of what is held
+
+    def piece(self, at: int, size: int) -> bytes:
+        """Shorter only where the file ends."""
+        start = at - self._begin
+        if start + size > len(self._held):
+            self._file.seek(at)
+            self._held, self._begin, start = self._file.read(max(size, _AHEAD_BYTES)), at, 0
+        return self._held[start : start + size]
 
 
 def read_members(url: str, *, suffixes: Collection[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Keys and wanted members (by suffix) of the samples of a tar, in order.
 
     Raises:
-        UserError: The tar ends in the middle.
+        UserError: The tar ends in the middle, or a header is none.
     """
     key, sample = "", dict[str, bytes]()
-    long_name = ""
-    with open_read(url) as stream:
-        file = BufferedReader(stream, _BUFFER_BYTES)  # type: ignore[type-var]  # any readable binary file
+    at, long_name = 0, ""
+    with open_read(url) as file:
+        piece = _Ahead(file).piece
         while True:
-            header = file.read(_BLOCK)
+            header = piece(at, _BLOCK)
             if len(header) < _BLOCK:
-                raise UserError(f"{url}: cut off; `plait verify` finds damaged shards, `plait run` makes them again")
+                raise _cut_off(url)
             if header[0] == 0:
                 break
-            size = int(header[124:136].rstrip(b"\0 ") or b"0", 8)
-            padding = -size % _BLOCK
-            kind = header[156:157]
+            name, digits, kind, prefix = _HEADER.unpack(header)
+            try:
+                size = int(digits.rstrip(b"\0 "), 8)
+            except ValueError as error:
+                raise UserError(f"{url}: no header at byte {at}; {_MEND}") from error
+            at += _BLOCK
             if kind == b"x":
-                long_name = _pax_path(file.read(size + padding)[:size])
-                continue
-            name, long_name = long_name or _name(header), ""
-            stem, _, suffix = name.partition(".")
-            if kind not in (b"0", b"\0") or suffix not in suffixes:
-                file.seek(size + padding, 1)
-                continue
-            if stem != key:
-                if sample:
-                    yield key, sample
-                key, sample = stem, {}
-            data = file.read(size + padding)
-            if len(data) < size + padding:
-                raise UserError(f"{url}: cut off; `plait verify` finds damaged shards, `plait run` makes them again")
-            sample[suffix] = data[:size]
+                long_name = _pax_path(piece(at, size))
+            else:
+                stem, _, suffix = (long_name or _name(name, prefix)).partition(".")
+                long_name = ""
+                if suffix in suffixes and kind == b"0":
+                    if stem != key:
+                        if sample:
+                            yield key, sample
+                        key, sample = stem, {}
+                    sample[suffix] = data = piece(at, size)
+                    if len(data) < size:
+                        raise _cut_off(url)
+            at += size + -size % _BLOCK
     if sample:
         yield key, sample
 
 
-def _name(header: bytes) -> str:
-    name, prefix = header[:100].rstrip(b"\0"), header[345:500].rstrip(b"\0")
-    return (prefix + b"/" + name if prefix else name).decode("utf-8")
+_MEND = "`plait verify` finds damaged shards, `plait run` makes them again"
+
+
+def _cut_off(url: str) -> UserError:
+    return UserError(f"{url}: cut off; {_MEND}")
+
+
+def _name(name: bytes, prefix: bytes) -> str:
+    name = name.rstrip(b"\0")
+    return (prefix.rstrip(b"\0") + b"/" + name if prefix[0] else name).decode("utf-8")
 
 
 def _pax_path(records: bytes) -> str:

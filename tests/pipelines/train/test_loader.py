@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.files import join, make_folder, write_text
-from pipelines.store import MANIFEST, key_of, sequence_sample, write_shard
+from pipelines.store import MANIFEST, key_of, read_samples, sequence_sample, write_shard
 from pipelines.train.config import DataConfig
 from pipelines.train.corpus import open_corpus, read_shard
 from pipelines.train.distributed import World
@@ -159,11 +159,34 @@ def test_no_more_shards_are_held_than_windows_need(corpus):
         reads[url] += 1
         return read(url)
 
-    cache = TableCache(counting, capacity=2)
+    cache = TableCache(counting, capacity=2, keep_bytes=0)
     for url in [*corpus.shards, *corpus.shards]:
         cache.table(url)
         assert len(cache._tables) <= 2
     assert set(reads.values()) == {2}
+
+
+def test_small_tables_are_read_once_and_change_no_batch(corpus):
+    reads = Counter()
+    read = table_reader(corpus)
+
+    def counting(url):
+        reads[url] += 1
+        return read(url)
+
+    biggest = max(read(url).nbytes for url in corpus.shards)
+    cache = TableCache(counting, capacity=1, keep_bytes=len(corpus.shards) * biggest)
+    for url in [*corpus.shards, *corpus.shards[::-1]]:
+        cache.table(url)
+    assert set(reads.values()) == {1}
+    tight = TableCache(counting, capacity=1, keep_bytes=2 * biggest)
+    for url in corpus.shards:
+        tight.table(url)
+        assert sum(table.nbytes for table in tight._tables.values()) <= 2 * biggest
+    keeping, forgetting = make_loader(corpus), make_loader(corpus)
+    forgetting._cache._keep_bytes = 0
+    for _ in range(12):
+        assert same(next(keeping), next(forgetting))
 
 
 def test_excluding_everything_is_said(corpus):
@@ -310,6 +333,46 @@ def test_a_remote_store_gives_the_batches_of_a_local_one(corpus):
     local, far = make_loader(corpus), make_loader(replace(corpus, shards=tuple(remote)))
     for _ in range(5):
         assert same(next(local), next(far))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data", "said"),
+    [
+        ("json", b'{"utterance_id": "toy-', "sample toy-0001: .*truncated"),
+        ("json", b'{"utterance_id": 7}', r"sample toy-0001: .*\$.utterance_id"),
+        ("units.npy", b"PK\3\4", "sample toy-0001: not an npy file"),
+        ("units.npy", None, r"no toy-0001\.units\.npy"),
+    ],
+)
+def test_a_damaged_sample_is_named(corpus, tmp_path, suffix, data, said):
+    samples = dict(samples_of(corpus.shards))
+    damaged = {**samples["toy-0001"], suffix: data}
+    samples["toy-0001"] = {name: content for name, content in damaged.items() if content is not None}
+    write_shard(str(tmp_path), 0, list(samples.items()), counts={})
+    with pytest.raises(UserError, match=f"shard-00000.tar: {said}.*plait verify"):
+        table_reader(corpus)(str(tmp_path / "shard-00000.tar"))
+
+
+def test_a_word_outside_of_its_text_is_named(corpus, tmp_path):
+    samples = dict(samples_of(corpus.shards))
+    meta = json.loads(samples["toy-0002"]["json"])
+    meta["words"][-1]["char_start"] = len(meta["text"]) + 1
+    samples["toy-0002"]["json"] = json.dumps(meta).encode()
+    write_shard(str(tmp_path), 0, list(samples.items()), counts={})
+    with pytest.raises(UserError, match=r"shard-00000.tar: a word of toy-0002 lies outside.*plait verify"):
+        table_reader(corpus)(str(tmp_path / "shard-00000.tar"))
+
+
+def test_what_is_no_header_is_told(corpus, tmp_path):
+    whole = bytearray(Path(corpus.shards[0]).read_bytes())
+    whole[124:130] = b"xxxxxx"
+    (tmp_path / "shard-00000.tar").write_bytes(whole)
+    with pytest.raises(UserError, match=r"shard-00000.tar: no header at byte 0.*plait verify"):
+        table_reader(corpus)(str(tmp_path / "shard-00000.tar"))
+
+
+def samples_of(shards):
+    return [sample for url in shards for sample in read_samples(url)]
 
 
 def test_the_reader_reads_what_webdataset_reads_long_names_and_all(tmp_path):
