@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from transformers import HubertConfig, HubertModel
 
-from pipelines.fit.kmeans import fit_codebook, sample_frames, standardisation
+from pipelines.fit.frames import sample_frames
+from pipelines.fit.kmeans import fit_codebook, standardisation
 from schemas.records import Waveform
 from transforms.units.hubert import HubertUnitsConfig
 
@@ -32,12 +33,12 @@ def fitted(model: Path, layer: int, waveforms: list[Waveform], **settings: str) 
     path = model / f"codebook-{layer}.npz"
     config = HubertUnitsConfig(model=str(model), layer=layer, codebook=str(path), **settings)
     if not path.exists():
-        rng = np.random.default_rng(0)
         features = config.load_features().features(waveforms)
-        frames = sample_frames(iter(features), max_frames=20_000, rng=rng)
-        clusters = min(CLUSTERS, len(frames) // 4)
+        named = ((f"{place:06d}", frames) for place, frames in enumerate(features))
+        sample = sample_frames(named, max_frames=20_000, seed=0)
+        clusters = min(CLUSTERS, len(sample) // 4)
         codebook, _ = fit_codebook(
-            frames, space=standardisation, clusters=clusters, iterations=10, rng=rng, say=lambda _: None
+            sample, space=standardisation, clusters=clusters, iterations=10, seed=0, say=lambda _: None
         )
         # in the features' own space, as others' codebooks are
         scale = np.diag(codebook.projection)

@@ -23,9 +23,10 @@ from benchmarks.record import save
 from pipelines.evaluate.suites.units import Labels, read_labelled, unit_quality
 from pipelines.fit.abx import abx_error, choose_items
 from pipelines.fit.abx_items import items_of_labels
+from pipelines.fit.frames import sample_frames
 from pipelines.fit.hubert_data import mfcc_39
 from pipelines.fit.job import load_fit, recordings_of
-from pipelines.fit.kmeans import Projection, fit_codebook, sample_frames, standardisation, whitening
+from pipelines.fit.kmeans import Projection, fit_codebook, standardisation, whitening
 from schemas.records import SAMPLE_RATE_HZ, TokenIds, Waveform
 from transforms.kmeans import Codebook, Features, load_codebook
 from transforms.units.hubert import HubertUnitsConfig
@@ -51,11 +52,11 @@ def in_batches(extract: Extract, waveforms: Sequence[Waveform]) -> Iterator[Feat
 
 
 def fitted(extract: Extract, speech: Sequence[Waveform], space: Callable[[Features], Projection]) -> Codebook:
-    rng = np.random.default_rng(0)
-    frames = sample_frames(in_batches(extract, speech), max_frames=200_000, rng=rng)
-    clusters = min(CLUSTERS, len(frames) // 4)
+    named = ((f"{place:06d}", frames) for place, frames in enumerate(in_batches(extract, speech)))
+    sample = sample_frames(named, max_frames=200_000, seed=0)
+    clusters = min(CLUSTERS, len(sample) // 4)
     codebook, _ = fit_codebook(
-        frames, space=space, clusters=clusters, iterations=ITERATIONS, rng=rng, say=lambda _: None
+        sample, space=space, clusters=clusters, iterations=ITERATIONS, seed=0, say=lambda _: None
     )
     return codebook
 

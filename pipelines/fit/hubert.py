@@ -65,7 +65,7 @@ class HubertFitConfig(Section):
         mask_frames: Its length.
         masked_weight: Of the masked frames' loss; the rest is the heard frames' (alpha in the paper's section II-C). 1
             is best with poor targets; good ones, as from another encoder, are learnt sooner with less.
-        max_frames: Frames that clusters are fitted on.
+        max_frames: Frames that clusters are fitted on, drawn by hash; 200,000 are held in memory, the others streamed.
     """
 
     architecture: dict[str, Any] = Field(default_factory=dict)

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import torch
 import torchaudio
 
+from pipelines.fit.frames import sample_frames
 from pipelines.fit.hubert_network import Geometry
-from pipelines.fit.kmeans import arithmetic_on, fit_codebook, sample_frames, standardisation
+from pipelines.fit.kmeans import arithmetic_on, fit_codebook, standardisation
 from pipelines.fit.report import FitData, IndexedRecordings, in_batches
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ, TokenIds, Utterance, Waveform
@@ -27,6 +28,7 @@ from transforms.units.quantizer import NearestCentroid
 
 _BATCH = 32
 _MEL_HOP_SAMPLES = 160
+_MEMORY_FRAMES = 200_000  # for the clusters' seeds; more are streamed from the disk
 _WINDOW = 32  # batches whose recordings are sorted together
 
 
@@ -73,19 +75,25 @@ def make_targets(
     extract, hop = _extractor(backend, hop_samples)
     if hop % hop_samples:
         raise UserError(f"fit.iterations: targets every {hop} samples for a model with a frame every {hop_samples}")
-    rng = np.random.default_rng(seed)
 
     def features() -> Iterator[tuple[Utterance, Features]]:
         for batch in in_batches(recordings(), _BATCH):
             yield from zip(batch, extract([utterance.waveform for utterance in batch]), strict=True)
 
-    sample = sample_frames((frames for _, frames in features()), max_frames=max_frames, rng=rng)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sample = sample_frames(
+        ((f"{utterance.row.source}/{utterance.row.utterance_id}", frames) for utterance, frames in features()),
+        max_frames=max_frames,
+        seed=seed,
+        memory_frames=_MEMORY_FRAMES,
+        folder=path.parent,
+    )
     codebook, _ = fit_codebook(
         sample,
         space=standardisation,
         clusters=clusters,
         iterations=60,
-        rng=rng,
+        seed=seed,
         say=say,
         arithmetic=arithmetic_on(device),
     )
@@ -98,7 +106,6 @@ def make_targets(
         samples.append(utterance.num_samples)
         lengths.append(len(codes))
         ids.append(codes.astype(np.uint16))
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
     np.savez(
         partial,

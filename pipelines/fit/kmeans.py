@@ -1,35 +1,37 @@
-"""k-means for codebooks: a uniform sample of frames, PCA whitening, k-means++, Lloyd.
+"""k-means for codebooks: PCA whitening, k-means++, Lloyd, over frames that need not fit into the memory.
 
-Deterministic: the order of the recordings and the seed decide the centroids; sums run on one thread. One iteration
-costs ``2 * frames * clusters * components`` operations, about 1 s on a core for 200,000 x 500 x 128. The steps that
-cost run in numpy or, on a GPU, in torch, with the same draws.
+The space and the seeds are found on the frames of a sample that are held, and Lloyd's iterations stream all of them
+from the disk in blocks. That is Lloyd's algorithm itself, not an estimate as by mini-batches.
+
+Deterministic: the frames and the seed decide the centroids, whatever blocks and order they came in; sums run on one
+thread. One iteration costs ``2 * frames * clusters * components`` operations, about 1 s on a core for 200,000 x 500 x
+128. The steps that cost run in numpy or, on a GPU, in torch, with the same draws.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from pipelines.fit.frames import BLOCK_FRAMES, FrameSample, on_disk
 from schemas.errors import UserError
 from transforms.devices import Device, pick_device
 from transforms.kmeans import Codebook, Features, round_to_half
-
-_BLOCK_POINTS = 16_384  # bounds the memory of a matrix of scores
 
 Projection = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]  # mean (D,), matrix (D, P)
 
 
 class Arithmetic(Protocol):
-    """The points of a fit where they lie, and the steps over all of them."""
+    """The points of a fit where they lie, in memory or on the disk, and the steps over all of them."""
 
     def plus_plus(self, clusters: int, rng: np.random.Generator) -> Features:
-        """Seeds ``(K, P)`` by k-means++ (Arthur and Vassilvitskii 2007), one draw of ``rng`` each."""
+        """Seeds ``(K, P)`` by k-means++ (Arthur and Vassilvitskii 2007), one draw of ``rng`` each. In memory only."""
         ...
 
     def nearest(self, centroids_KP: Features) -> float:
-        """Mean squared distance to the nearest centroid; which one it is, the lower on a tie, is remembered."""
+        """Mean squared distance to the nearest centroid, the lower on a tie; remembers the clusters' sums."""
         ...
 
     def means(self) -> Features:
@@ -52,41 +54,13 @@ def arithmetic_on(device: Device) -> Callable[[Features], Arithmetic]:
     return partial(TorchArithmetic, device=pick_device(device))
 
 
-def sample_frames(features: Iterable[Features], *, max_frames: int, rng: np.random.Generator) -> Features:
-    """A uniform sample without replacement of at most ``max_frames`` frames, in their order of arrival.
-
-    Every frame draws a random key, the smallest keys stay: the memory is bounded whatever the corpus.
-    """
-    kept: list[Features] = []
-    keys: list[npt.NDArray[np.float64]] = []
-    waiting = 0
-    for block in features:
-        kept.append(block)
-        keys.append(rng.random(len(block)))
-        waiting += len(block)
-        if waiting > 2 * max_frames:
-            kept, keys = _keep_smallest(kept, keys, max_frames)
-            waiting = max_frames
-    if not waiting:
-        raise UserError("nothing to fit on: the recordings hold no audio")
-    return _keep_smallest(kept, keys, max_frames)[0][0]
-
-
-def _keep_smallest(
-    kept: list[Features], keys: list[npt.NDArray[np.float64]], count: int
-) -> tuple[list[Features], list[npt.NDArray[np.float64]]]:
-    frames, key = np.concatenate(kept), np.concatenate(keys)
-    chosen = np.sort(np.argsort(key, kind="stable")[:count])
-    return [frames[chosen]], [key[chosen]]
-
-
 def fit_codebook(
-    frames_ND: Features,
+    sample: FrameSample,
     *,
     space: Callable[[Features], Projection],
     clusters: int,
     iterations: int,
-    rng: np.random.Generator,
+    seed: int,
     say: Callable[[str], None],
     arithmetic: Callable[[Features], Arithmetic] | None = None,
 ) -> tuple[Codebook, dict[str, float]]:
@@ -97,13 +71,22 @@ def fit_codebook(
     Raises:
         UserError: Fewer frames than clusters.
     """
-    if len(frames_ND) < clusters:
-        raise UserError(f"clusters: {clusters} clusters need as many frames, the recordings have {len(frames_ND)}")
+    held_ND = sample.held()
+    if len(held_ND) < clusters:
+        raise UserError(f"clusters: {clusters} clusters need as many frames in memory, there are {len(held_ND)}")
+    on = arithmetic or NumpyArithmetic
+    rng = np.random.default_rng(seed)
+    rng.bit_generator.advance(sample.seen)  # type: ignore[attr-defined]  # where the bundled codebooks' seeds are drawn
     with threadpool_limits(limits=1):
-        mean, projection = space(frames_ND)
-        points_NP = np.asarray((frames_ND - mean) @ projection, dtype=np.float32)
-        points = (arithmetic or NumpyArithmetic)(points_NP)
+        mean, projection = space(held_ND)
+        points_NP = np.asarray((held_ND - mean) @ projection, dtype=np.float32)
+        points = on(points_NP)
         centroids = points.plus_plus(clusters, rng)
+        del held_ND
+        if sample.is_larger:
+            project = Codebook(centroids, mean, projection).project
+            points_NP = on_disk((project(block) for block in sample.blocks()), columns=projection.shape[1], like=sample)
+            points = on(points_NP)
         error = np.inf
         for iteration in range(1, iterations + 1):
             before, error = error, points.nearest(centroids)
@@ -116,12 +99,20 @@ def fit_codebook(
         distance = points.nearest(codebook.centroids)
     share = points.counts() / len(points_NP)
     entropy = -float((share[share > 0] * np.log2(share[share > 0])).sum())
-    variance = float(points_NP.var(0, dtype=np.float64).sum())
     return codebook, {
-        "frames": float(len(frames_ND)),
-        "unexplained": distance / variance,
+        "frames": float(len(points_NP)),
+        "unexplained": distance / _variance(points_NP),
         "code_perplexity": 2.0**entropy,
     }
+
+
+def _variance(points_NP: Features) -> float:
+    sums, squares = np.zeros(points_NP.shape[1]), np.zeros(points_NP.shape[1])
+    for start in range(0, len(points_NP), BLOCK_FRAMES):
+        block = points_NP[start : start + BLOCK_FRAMES].astype(np.float64)
+        sums += block.sum(0)
+        squares += (block**2).sum(0)
+    return float((squares / len(points_NP) - (sums / len(points_NP)) ** 2).sum())
 
 
 def standardisation(frames_ND: Features) -> Projection:
@@ -151,9 +142,9 @@ class NumpyArithmetic:
 
     def __init__(self, points_NP: Features) -> None:
         self._points_NP = points_NP
-        self._nearest = np.zeros(len(points_NP), dtype=np.intp)
-        self._distance = np.zeros(len(points_NP))
-        self._clusters = 0
+        self._distance_N = np.zeros(len(points_NP))
+        self._sums_KP = np.zeros((0, points_NP.shape[1]))
+        self._counts_K = np.zeros(0, dtype=np.int64)
 
     def plus_plus(self, clusters: int, rng: np.random.Generator) -> Features:
         points_NP = self._points_NP
@@ -168,29 +159,30 @@ class NumpyArithmetic:
         return points_NP[chosen]
 
     def nearest(self, centroids_KP: Features) -> float:
-        points_NP = self._points_NP
         half_norm_K = (centroids_KP.astype(np.float64) ** 2).sum(1) / 2
-        score = np.empty(len(points_NP), dtype=np.float64)
-        for start in range(0, len(points_NP), _BLOCK_POINTS):
-            block = slice(start, start + _BLOCK_POINTS)
-            scores = points_NP[block] @ centroids_KP.T - half_norm_K
-            self._nearest[block] = scores.argmax(1)
-            score[block] = scores.max(1)
-        self._distance = np.maximum((points_NP.astype(np.float64) ** 2).sum(1) - 2 * score, 0.0)
-        self._clusters = len(centroids_KP)
-        return float(self._distance.mean())
+        self._sums_KP = np.zeros(centroids_KP.shape)
+        self._counts_K = np.zeros(len(centroids_KP), dtype=np.int64)
+        for start in range(0, len(self._points_NP), BLOCK_FRAMES):
+            points_NP = np.asarray(self._points_NP[start : start + BLOCK_FRAMES])
+            scores_NK = points_NP @ centroids_KP.T - half_norm_K
+            exact_NP = points_NP.astype(np.float64)
+            self._distance_N[start : start + BLOCK_FRAMES] = (exact_NP**2).sum(1) - 2 * scores_NK.max(1)
+            self._add(exact_NP, scores_NK.argmax(1))
+        np.maximum(self._distance_N, 0.0, out=self._distance_N)
+        return float(self._distance_N.mean())
+
+    def _add(self, points_NP: npt.NDArray[np.float64], nearest_N: npt.NDArray[np.intp]) -> None:
+        counts_K = np.bincount(nearest_N, minlength=len(self._counts_K))
+        alive = np.flatnonzero(counts_K)
+        starts = np.concatenate([[0], np.cumsum(counts_K[alive])[:-1]])
+        self._sums_KP[alive] += np.add.reduceat(points_NP[np.argsort(nearest_N, kind="stable")], starts, axis=0)
+        self._counts_K += counts_K
 
     def means(self) -> Features:
-        order = np.argsort(self._nearest, kind="stable")
-        counts = self.counts()
-        alive = np.flatnonzero(counts)
-        starts = np.concatenate([[0], np.cumsum(counts[alive])[:-1]])
-        centroids = np.empty((self._clusters, self._points_NP.shape[1]), dtype=np.float64)
-        sums = np.add.reduceat(self._points_NP[order].astype(np.float64), starts, axis=0)
-        centroids[alive] = sums / counts[alive, None]
-        dead = np.flatnonzero(counts == 0)
-        centroids[dead] = self._points_NP[np.argsort(-self._distance, kind="stable")[: len(dead)]]
+        centroids = self._sums_KP / np.maximum(self._counts_K, 1)[:, None]
+        dead = np.flatnonzero(self._counts_K == 0)
+        centroids[dead] = self._points_NP[np.argsort(-self._distance_N, kind="stable")[: len(dead)]]
         return centroids.astype(np.float32)
 
     def counts(self) -> npt.NDArray[np.int64]:
-        return np.bincount(self._nearest, minlength=self._clusters)
+        return self._counts_K

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from pydantic import Field
 
-from pipelines.fit.kmeans import arithmetic_on, fit_codebook, sample_frames, standardisation
+from pipelines.fit.frames import sample_frames
+from pipelines.fit.kmeans import arithmetic_on, fit_codebook, standardisation
 from pipelines.fit.report import FitData, Recordings, write_card
 from pipelines.yaml_config import Section
 from transforms.devices import Device
@@ -18,7 +18,7 @@ class StyleFitConfig(Section):
     """Settings of ``plait fit style``.
 
     Args:
-        max_frames: Seconds the clusters are fitted on, drawn uniformly.
+        max_frames: Seconds the clusters are fitted on, drawn by hash.
         iterations: At most; it stops when the error no longer falls.
         device: Where the clusters are fitted; ``auto`` takes a GPU if there is one.
     """
@@ -38,18 +38,20 @@ def fit_style(
         UserError: No audio, or fewer seconds than clusters.
     """
     data = FitData()
-    rng = np.random.default_rng(seed)
     seconds = sample_frames(
-        (style_features(utterance.waveform) for utterance in data.watch(recordings())),
+        (
+            (f"{utterance.row.source}/{utterance.row.utterance_id}", style_features(utterance.waveform))
+            for utterance in data.watch(recordings())
+        ),
         max_frames=config.max_frames,
-        rng=rng,
+        seed=seed,
     )
     codebook, figures = fit_codebook(
         seconds,
         space=standardisation,
         clusters=config.clusters,
         iterations=config.iterations,
-        rng=rng,
+        seed=seed,
         say=say,
         arithmetic=arithmetic_on(config.device),
     )

@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 from pydantic import Field
 
-from pipelines.fit.kmeans import arithmetic_on, fit_codebook, sample_frames, whitening
+from pipelines.fit.frames import sample_frames
+from pipelines.fit.kmeans import arithmetic_on, fit_codebook, whitening
 from pipelines.fit.report import FitData, Recordings, in_batches, write_card
 from pipelines.fit.units_quality import QualityConfig, units_quality
 from pipelines.yaml_config import Section
@@ -29,7 +29,9 @@ class UnitsFitConfig(Section):
     Args:
         encoder: A ``units`` backend section without its codebook.
         components: Principal components kept, each scaled to unit variance.
-        max_frames: Frames the clusters are fitted on, drawn uniformly; the memory follows it.
+        max_frames: Frames the clusters are fitted on, drawn by hash.
+        memory_frames: As many of them are held in memory, for the space and the seeds; more are streamed from a file in
+            the output folder at each iteration.
         iterations: At most; it stops when the error no longer falls.
         device: Where the clusters are fitted; ``auto`` takes a GPU if there is one. The encoder has its own.
         quality: Recordings with known phones, for the figures that say what the units are worth.
@@ -39,6 +41,7 @@ class UnitsFitConfig(Section):
     clusters: int = Field(default=500, ge=2)
     components: int = Field(default=128, ge=1)
     max_frames: int = Field(default=200_000, ge=2)
+    memory_frames: int = Field(default=200_000, ge=2)
     iterations: int = Field(default=60, ge=1)
     device: Device = "auto"
     quality: QualityConfig | None = None
@@ -56,29 +59,35 @@ def fit_units(
     backend = _backend(config.encoder, path)
     extractor = cast(FeatureConfig, backend).load_features()
     data = FitData()
-    rng = np.random.default_rng(seed)
-    frames = sample_frames(_features(extractor, data.watch(recordings()), say), max_frames=config.max_frames, rng=rng)
+    output.mkdir(parents=True, exist_ok=True)
+    sample = sample_frames(
+        _features(extractor, data.watch(recordings()), say),
+        max_frames=config.max_frames,
+        seed=seed,
+        memory_frames=config.memory_frames,
+        folder=output,
+    )
     codebook, figures = fit_codebook(
-        frames,
+        sample,
         space=partial(whitening, components=config.components),
         clusters=config.clusters,
         iterations=config.iterations,
-        rng=rng,
+        seed=seed,
         say=say,
         arithmetic=arithmetic_on(config.device),
     )
     if config.quality is not None:
         hop_samples = cast(FeatureConfig, backend).hop_samples
         figures |= units_quality(extractor, codebook, config.quality, hop_samples=hop_samples, seed=seed, say=say)
-    output.mkdir(parents=True, exist_ok=True)
     codebook.save(path)
     fingerprint = cast(SpeechEncoderConfig, backend).fingerprint
+    without = {"device"} if sample.is_larger else {"device", "memory_frames"}  # what decides nothing
     title = f"Units codebook, {config.clusters} codes"
     write_card(
         output,
         title=title,
         data=data,
-        settings=config.model_dump(mode="json", exclude={"device"}, exclude_none=True),
+        settings=config.model_dump(mode="json", exclude=without, exclude_none=True),
         seed=seed,
         figures=figures,
         fingerprint=fingerprint,
@@ -94,10 +103,11 @@ def _backend(section: dict[str, Any], codebook: Path) -> BackendConfig:
 
 def _features(
     extractor: FeatureExtractor, utterances: Iterable[Utterance], say: Callable[[str], None]
-) -> Iterator[Features]:
+) -> Iterator[tuple[str, Features]]:
     done = 0
     for batch in in_batches(utterances, _BATCH):
-        yield from extractor.features([utterance.waveform for utterance in batch])
+        names = [f"{utterance.row.source}/{utterance.row.utterance_id}" for utterance in batch]
+        yield from zip(names, extractor.features([utterance.waveform for utterance in batch]), strict=True)
         done += len(batch)
         if done % (10 * _BATCH) == 0:
             say(f"{done} utterances encoded")

@@ -53,6 +53,17 @@ def test_a_second_fit_gives_the_same_bytes(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_frames_beyond_the_memory_are_streamed_and_the_card_says_so(tmp_path):
+    whole = fit(tmp_path / "a")
+    streamed = fit(tmp_path / "b", memory_frames=100)
+    assert streamed["frames"] == whole["frames"] > 100
+    assert 0 < streamed["unexplained"] < 1
+    cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in ("a", "b")]
+    assert "memory_frames" not in cards[0]["settings"], "it decides nothing"
+    assert cards[1]["settings"]["memory_frames"] == 100
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["card.json", "card.md", "codebook.npz"]
+
+
 @pytest.fixture
 def labelled(tmp_path):
     """Two prompts with made-up phones of 80 ms, as TIMIT has them, and the same as an item file."""
