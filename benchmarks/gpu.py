@@ -4,7 +4,7 @@
 
 HuBERT base at layers 6 and 11, a 25 Hz model of the same width at layer 11 (all three with random weights), Whisper
 units, F0 with pitch codes, and all streams one after the other on each batch. Files are decoded by a pool of threads
-while the GPU works, as ``plait run`` does. The bundled recordings are read again and again from the disk.
+while the GPU works, as ``plait run`` does on Ray. The bundled recordings are read again and again from the disk.
 
 - ``mfu``: FLOPs of the model's matrix products and convolutions, without padding, over time and the GPU's peak.
 - ``gpu_waits``: one less the share of the time in which kernels ran; theirs a second of audio comes from a profiled

@@ -20,7 +20,7 @@ import typer
 from benchmarks.bundled import heldout_prompts
 from benchmarks.record import save
 from schemas.records import SAMPLE_RATE_HZ, Waveform
-from transforms.pitch.contour import F0Contour, f0_frame_error
+from transforms.pitch.contour import f0_frame_error, joined, voicing_error
 from transforms.pitch.encoder import FcpePitchEncoder
 from transforms.pitch.fcpe import FcpePitchConfig
 
@@ -39,22 +39,18 @@ def errors(encoder: FcpePitchEncoder, waveforms: Sequence[Waveform]) -> dict[str
     decoded = [
         encoder.decode(ids, mean_log_f0=contour.mean_log_f0) for ids, contour in zip(codes, contours, strict=True)
     ]
-    true, back = _joined(contours), _joined(decoded)
+    true, back = joined(contours), joined(decoded)
     both = true.voiced & back.voiced
     cents = 1200 * np.log2(back.f0_hz[both] / true.f0_hz[both])
     audio_s = sum(map(len, waveforms)) / SAMPLE_RATE_HZ
     return {
         "f0_frame_error": f0_frame_error(true, back),
-        "voicing_error": float((true.voiced != back.voiced).mean()),
+        "voicing_error": voicing_error(true, back),
         "gross_error_share_of_voiced": float((np.abs(2 ** (cents / 1200) - 1) > 0.2).mean()),
         "rms_cents": float(np.sqrt((cents**2).mean())),
         "codes_used": float(len(np.unique(np.concatenate(codes)))),
         "fcpe_x_real_time_one_thread": audio_s / seconds,
     }
-
-
-def _joined(contours: Sequence[F0Contour]) -> F0Contour:
-    return F0Contour(np.concatenate([c.f0_hz for c in contours]), np.concatenate([c.voiced for c in contours]))
 
 
 def main(

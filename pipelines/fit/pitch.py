@@ -13,7 +13,7 @@ from pipelines.fit.report import FitData, Recordings, in_batches, write_card
 from pipelines.yaml_config import Section
 from schemas.errors import UserError
 from transforms.devices import Device, pick_device
-from transforms.pitch.contour import F0Contour, Floats, f0_frame_error, normalised
+from transforms.pitch.contour import F0Contour, Floats, f0_frame_error, joined, normalised, voicing_error
 from transforms.pitch.encoder import FcpePitchEncoder
 from transforms.pitch.fcpe import FcpePitchConfig
 from transforms.pitch.fcpe_f0 import FcpeF0
@@ -182,14 +182,18 @@ def _crop(example: Floats, frames: int, rng: np.random.Generator) -> tuple[Float
 
 
 def _figures(contours: list[F0Contour], encoder: FcpePitchEncoder) -> dict[str, float]:
-    """F0 frame error of the fitting data, by frames, and how evenly the codes are used."""
-    wrong, frames, codes = 0.0, 0, []
-    for contour in contours:
-        ids = encoder.encode_contour(contour)
-        back = encoder.decode(ids, mean_log_f0=contour.mean_log_f0)
-        wrong += f0_frame_error(contour, back) * len(contour.voiced)
-        frames += len(contour.voiced)
-        codes.append(ids)
-    share = np.bincount(np.concatenate(codes)) / (frames / FRAMES_PER_CODE)
+    """Errors of the fitting data over all frames: FFE, its two parts, and how evenly the codes are used."""
+    codes = encoder.encode_contours(contours)
+    decoded = [
+        encoder.decode(ids, mean_log_f0=contour.mean_log_f0) for ids, contour in zip(codes, contours, strict=True)
+    ]
+    true, back = joined(contours), joined(decoded)
+    frame_error, wrong_voicing = f0_frame_error(true, back), voicing_error(true, back)
+    share = np.bincount(np.concatenate(codes)) / (len(true.voiced) / FRAMES_PER_CODE)
     entropy = -float((share[share > 0] * np.log2(share[share > 0])).sum())
-    return {"f0_frame_error_on_fitting_data": wrong / frames, "code_perplexity": 2.0**entropy}
+    return {
+        "f0_frame_error_on_fitting_data": frame_error,
+        "voicing_error_on_fitting_data": wrong_voicing,
+        "gross_f0_error_on_fitting_data": frame_error - wrong_voicing,
+        "code_perplexity": 2.0**entropy,
+    }

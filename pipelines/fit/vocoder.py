@@ -37,12 +37,12 @@ from transforms.vocoder._generator import Generator
 from transforms.vocoder._mel import MEL_HOP_SAMPLES
 from transforms.vocoder._synthesis import acoustic_shape, build_duration_model, build_generator
 from transforms.vocoder.description import Architecture, SpokenStream, VocoderDescription
-from transforms.vocoder.hifigan import DESCRIPTION_NAME, WEIGHTS_NAME
+from transforms.vocoder.hifigan import DESCRIPTION_NAME, WEIGHTS_NAME, HifiganConfig
 
 _REFINE_RATE = 0.3  # of the wave phase's first learning rate
 _REFINE_BASE = 0.3  # share of crops predicted from units alone
 _KEPT_APART_EVERY = 40  # one recording in so many validates
-_WAVE_OPTIONS = ("wave_", "adversarial_", "period_judge_", "spectrogram_judge_")
+_WAVE_OPTIONS = ("wave_", "adversarial_", "period_judge_", "spectrogram_judge_", "scale_judge_")
 
 
 def _backend(role: Role) -> BeforeValidator:
@@ -88,6 +88,9 @@ class VocoderFitConfig(Section):
     )
     period_judge_channels: tuple[int, ...] = (16, 32, 64, 64)
     spectrogram_judge_channels: int = Field(default=12, ge=1)
+    scale_judge_channels: tuple[int, ...] = Field(
+        default=(), description="of HiFi-GAN's multi-scale discriminator, for a GPU: (64, 128, 256, 256); () for none"
+    )
     device: Device = "auto"
     threads: int = Field(default=1, ge=1)
     bf16: bool = Field(default=False, description="for GPUs, and CPUs with AVX-512 bf16 or AMX; slower on others")
@@ -198,7 +201,9 @@ class _Fit:
         save_file(tensors, output / WEIGHTS_NAME)
         text = self._description.model_dump_json(indent=2) + "\n"
         (output / DESCRIPTION_NAME).write_text(text, encoding="utf-8")
-        card = vocoder_card(self._description, self._recordings, self._config.model_dump(mode="json"), figures)
+        settings = {**self._config.model_dump(mode="json"), "seed": self._seed}
+        fingerprint = HifiganConfig(path=str(output)).fingerprint
+        card = vocoder_card(self._description, self._recordings, settings, figures, fingerprint=fingerprint)
         (output / "card.md").write_text(card, encoding="utf-8")
         return figures
 
@@ -217,7 +222,7 @@ class _Fit:
         torch.manual_seed(self._seed)
         return WaveTrainer(
             build_generator(config.architecture),
-            Judges(config.period_judge_channels, config.spectrogram_judge_channels),
+            Judges(config.period_judge_channels, config.spectrogram_judge_channels, config.scale_judge_channels),
             learning_rate=config.wave_learning_rate,
             bf16=config.bf16,
             seed=self._seed,

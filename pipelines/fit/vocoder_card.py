@@ -12,9 +12,13 @@ def vocoder_card(
     recordings: list[FittingRecording],
     settings: Mapping[str, object],
     figures: Mapping[str, float],
+    *,
+    fingerprint: str,
 ) -> str:
     lines = [
         "# A vocoder for speech tokens",
+        "",
+        f"Fingerprint `{fingerprint}`.",
         "",
         "Acoustic model (tokens to log-mel and F0) and HiFi-GAN generator (log-mel and F0 to 16 kHz audio), fitted by",
         "`plait fit vocoder`. It speaks the tokens of these encoders and refuses others:",

@@ -1,10 +1,11 @@
-"""What the generator is judged by: spectral distances and two small discriminators.
+"""What the generator is judged by: spectral distances and small discriminators.
 
 Multi-resolution STFT loss (Yamamoto et al., 2020), mel L1 and feature matching (HiFi-GAN, Kong et al., 2020), a
 multi-period discriminator (ibid.) and a multi-resolution spectrogram discriminator (UnivNet, Jang et al., 2021),
-both narrow enough for a CPU.
+both narrow enough for a CPU; and, where a fit asks for it, HiFi-GAN's multi-scale discriminator.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ Judgement = tuple[torch.Tensor, list[torch.Tensor]]  # score of each patch, feat
 
 _PERIODS = (2, 3, 5, 7, 11)
 _RESOLUTIONS = ((1024, 256, 1024), (512, 128, 512))  # n_fft, hop, window
+_HALVINGS = (0, 1, 2)
 _STFT_LOSSES = ((1024, 160, 640), (512, 80, 320), (256, 40, 160))
 _SLOPE = 0.1
 
@@ -88,15 +90,43 @@ class SpectrogramJudge(nn.Module):
         return self.last(x), features
 
 
-class Judges(nn.Module):
-    """All discriminators. Their gradients are least-squares, as in HiFi-GAN."""
+class ScaleJudge(nn.Module):
+    """Sees the waveform at half its rate, ``halvings`` times over."""
 
-    def __init__(self, period_channels: Sequence[int], spectrogram_channels: int) -> None:
+    def __init__(self, halvings: int, channels: Sequence[int]) -> None:
         super().__init__()
-        self.members = nn.ModuleList(
-            [PeriodJudge(period, period_channels) for period in _PERIODS]
-            + [SpectrogramJudge(resolution, spectrogram_channels) for resolution in _RESOLUTIONS]
-        )
+        self.halvings = halvings
+        self.layers = nn.ModuleList([nn.Conv1d(1, channels[0], 15, padding=7)])
+        for low, high in pairwise(channels):
+            self.layers.append(nn.Conv1d(low, high, 41, stride=4, padding=20, groups=math.gcd(low, high, 4)))
+        self.last = nn.Conv1d(channels[-1], 1, 3, padding=1)
+
+    def forward(self, waves_BN: torch.Tensor) -> Judgement:
+        x = waves_BN[:, None]
+        for _ in range(self.halvings):
+            x = functional.avg_pool1d(x, 4, stride=2, padding=2)
+        features = []
+        for layer in self.layers:
+            x = functional.leaky_relu(layer(x), _SLOPE)
+            features.append(x)
+        return self.last(x), features
+
+
+class Judges(nn.Module):
+    """All discriminators. Their gradients are least-squares, as in HiFi-GAN.
+
+    Args:
+        scale_channels: Of the multi-scale discriminator; there is none if empty.
+    """
+
+    def __init__(
+        self, period_channels: Sequence[int], spectrogram_channels: int, scale_channels: Sequence[int] = ()
+    ) -> None:
+        super().__init__()
+        members: list[nn.Module] = [PeriodJudge(period, period_channels) for period in _PERIODS]
+        members += [SpectrogramJudge(resolution, spectrogram_channels) for resolution in _RESOLUTIONS]
+        members += [ScaleJudge(halvings, scale_channels) for halvings in _HALVINGS if scale_channels]
+        self.members = nn.ModuleList(members)
 
     def forward(self, waves_BN: torch.Tensor) -> list[Judgement]:
         return [judge(waves_BN) for judge in self.members]

@@ -3,6 +3,7 @@
 Frames are 200 Hz; frame ``i`` covers the samples ``[80 i, 80 i + 80)``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,16 @@ def normalised(contour: F0Contour) -> Floats:
         values = np.log(contour.f0_hz[known].astype(np.float64)) - contour.mean_log_f0
         log_f0 = np.interp(np.arange(len(log_f0)), known, values)
     return np.stack([log_f0, contour.voiced]).astype(np.float32)
+
+
+def joined(contours: Sequence[F0Contour]) -> F0Contour:
+    """One after the other, so that a figure counts every frame alike."""
+    return F0Contour(np.concatenate([c.f0_hz for c in contours]), np.concatenate([c.voiced for c in contours]))
+
+
+def voicing_error(true: F0Contour, other: F0Contour) -> float:
+    """Share of frames with a wrong voicing decision. The contours have the same length, which is not 0."""
+    return float((true.voiced != other.voiced).mean())
 
 
 def f0_frame_error(true: F0Contour, other: F0Contour) -> float:

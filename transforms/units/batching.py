@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 MAX_PADDED_FRAMES = 12_000
+GPU_PADDED_FRAMES = 60_000
 MAX_WASTE = 1.25  # longest over shortest
 
 

@@ -15,7 +15,7 @@ from schemas.errors import UserError
 from schemas.records import Waveform
 from transforms.devices import Device, pick_device
 from transforms.kmeans import Features
-from transforms.units.batching import MAX_PADDED_FRAMES, length_buckets
+from transforms.units.batching import GPU_PADDED_FRAMES, MAX_PADDED_FRAMES, length_buckets
 from transforms.units.hubert_net import HubertNet, read_state
 from transforms.units.hubert_source import HubertSource
 from transforms.units.precision import Precision, pick_dtype
@@ -27,14 +27,14 @@ OVERLAP_SAMPLES = 64_000
 _BLOCK_SAMPLES = 10_240  # the convolutions' blocks: what they pass on stays in a CPU's cache
 _GPU_BLOCK_SAMPLES = 20_480
 _CPU_BLOCKS, _GPU_BLOCKS = 4, 512  # run side by side
-_GPU_FRAMES = 60_000  # of a padded batch
 
 
 class HubertFeatures:
     """Hidden states after ``layer`` blocks, as ``transformers`` gives them in ``hidden_states[layer]``.
 
     The convolutions run over blocks of equal length, whose norms come from their recordings; the transformer runs in
-    padded batches under a mask. A recording above 60 s is cut into overlapping windows for the transformer alone.
+    padded batches under a mask. A recording above 60 s is cut into overlapping windows for the transformer alone; 99 %
+    of its units at least are those of the whole.
     """
 
     def __init__(
@@ -65,7 +65,8 @@ class HubertFeatures:
         self._shape = source.shape
         self._hop = source.shape.hop_samples
         self._on_cpu = on_cpu = self._device.type == "cpu"
-        self._blocks, self._max_frames = (_CPU_BLOCKS, MAX_PADDED_FRAMES) if on_cpu else (_GPU_BLOCKS, _GPU_FRAMES)
+        self._blocks = _CPU_BLOCKS if on_cpu else _GPU_BLOCKS
+        self._max_frames = MAX_PADDED_FRAMES if on_cpu else GPU_PADDED_FRAMES
         self.feature_dim: int = net.dim
 
     def features(self, waveforms: Sequence[Waveform]) -> list[Features]:

@@ -11,7 +11,7 @@ from schemas.errors import UserError
 from schemas.records import Waveform
 from transforms.devices import Device, pick_device
 from transforms.kmeans import Features
-from transforms.units.batching import length_buckets
+from transforms.units.batching import GPU_PADDED_FRAMES, MAX_PADDED_FRAMES, length_buckets
 from transforms.units.ctranslate2_format import read_variables
 from transforms.units.log_mel import log_mel, mel_filters
 from transforms.units.precision import Precision, pick_dtype
@@ -26,7 +26,12 @@ OVERLAP_FRAMES = 200  # 4 s: each of two neighbouring windows has 2 s of context
 
 
 class WhisperFeatures:
-    """Hidden states of one layer, averaged to 25 Hz."""
+    """Hidden states of one layer, averaged to 25 Hz.
+
+    Above 30 s the model has no positions: a longer recording is cut into overlapping windows. Where the cuts fall
+    matters, as attention and positions begin anew: on prompts 90 to 94 % of the units stay whatever the cuts, and 85 %
+    at least are promised.
+    """
 
     def __init__(
         self, path: Path, *, layer: int, device: Device, precision: Precision = "auto", compiled: bool = False
@@ -42,6 +47,7 @@ class WhisperFeatures:
         self._run = torch.compile(self._encoder, dynamic=True) if compiled else self._encoder
         self._filters = mel_filters(encoder.conv1.in_channels).to(self._device)
         self._max_frames, self.feature_dim = encoder.positions_TD.shape
+        self._batch_frames = MAX_PADDED_FRAMES if self._device.type == "cpu" else GPU_PADDED_FRAMES
 
     def features(self, waveforms: Sequence[Waveform]) -> list[Features]:
         """float32, shape ``(ceil(num_samples / 640), dim)`` each."""
@@ -58,7 +64,7 @@ class WhisperFeatures:
         ]
         hidden_TD: list[Tensor] = [torch.empty(0)] * len(pieces)
         lengths = [window.end - window.start for _, window in pieces]
-        for bucket in length_buckets(lengths):
+        for bucket in length_buckets(lengths, max_frames=self._batch_frames):
             cuts = [
                 mels_MF[pieces[i][0]][:, MEL_PER_FRAME * pieces[i][1].start : MEL_PER_FRAME * pieces[i][1].end]
                 for i in bucket

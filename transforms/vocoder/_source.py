@@ -12,6 +12,8 @@ from torch.nn import functional
 from schemas.records import SAMPLE_RATE_HZ
 from transforms.vocoder._mel import MEL_HOP_SAMPLES
 
+_BLOCK_FRAMES = 1000  # 10 s: bounds the memory of a long recording, of which a sample takes a hundred bytes
+
 
 def pulse_train(f0_BT: torch.Tensor, start_phase_B: torch.Tensor) -> torch.Tensor:
     """Sum of all harmonics below 8 kHz, of unit power, silent where unvoiced.
@@ -23,10 +25,18 @@ def pulse_train(f0_BT: torch.Tensor, start_phase_B: torch.Tensor) -> torch.Tenso
     Returns:
         Shape ``(B, T * 160)``.
     """
-    voiced_BT = f0_BT > 0
-    f0_BN = _upsample(_fill_unvoiced(f0_BT)).double()
-    gain_BN = _upsample(voiced_BT.float())
-    cycles_BN = torch.cumsum(f0_BN / SAMPLE_RATE_HZ, dim=1) + start_phase_B[:, None].double()
+    filled_BT, voiced_BT = _fill_unvoiced(f0_BT), (f0_BT > 0).float()
+    phase_B1 = start_phase_B[:, None].double()
+    blocks = []
+    for start in range(0, f0_BT.shape[1], _BLOCK_FRAMES):
+        f0_BN, gain_BN = (_upsample(values_BT, start, start + _BLOCK_FRAMES) for values_BT in (filled_BT, voiced_BT))
+        cycles_BN = torch.cumsum(f0_BN.double() / SAMPLE_RATE_HZ, dim=1) + phase_B1
+        phase_B1 = cycles_BN[:, -1:]
+        blocks.append(_harmonics(f0_BN.double(), cycles_BN, gain_BN))
+    return torch.cat(blocks, dim=1)
+
+
+def _harmonics(f0_BN: torch.Tensor, cycles_BN: torch.Tensor, gain_BN: torch.Tensor) -> torch.Tensor:
     angle_BN = 2.0 * math.pi * (cycles_BN - cycles_BN.floor())
     harmonics_BN = (0.5 * SAMPLE_RATE_HZ) / f0_BN - 1.0
     whole_BN = harmonics_BN.floor()
@@ -41,10 +51,12 @@ def pulse_train(f0_BT: torch.Tensor, start_phase_B: torch.Tensor) -> torch.Tenso
     return excitation_BN
 
 
-def _upsample(values_BT: torch.Tensor) -> torch.Tensor:
-    """Linear interpolation between frame centres, to one value a sample."""
-    values_BN: torch.Tensor = functional.interpolate(values_BT[:, None], scale_factor=MEL_HOP_SAMPLES, mode="linear")
-    return values_BN[:, 0]
+def _upsample(values_BT: torch.Tensor, start: int, end: int) -> torch.Tensor:
+    """Linear interpolation between frame centres, to one value a sample of the frames ``[start, end)``."""
+    first, frames = max(start - 1, 0), min(end, values_BT.shape[1]) - start
+    around_B1T = values_BT[:, None, first : end + 1]
+    values_BN: torch.Tensor = functional.interpolate(around_B1T, scale_factor=MEL_HOP_SAMPLES, mode="linear")[:, 0]
+    return values_BN[:, (start - first) * MEL_HOP_SAMPLES :][:, : frames * MEL_HOP_SAMPLES]
 
 
 def _fill_unvoiced(f0_BT: torch.Tensor) -> torch.Tensor:

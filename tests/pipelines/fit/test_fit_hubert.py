@@ -1,6 +1,10 @@
 """`plait fit hubert`: a tiny model learns, resumes exactly, and its folder is taken by the units backend."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -109,6 +113,37 @@ def test_a_killed_training_goes_on_to_the_same_weights(whole, job_file, monkeypa
     expected = weights(whole[0])
     for name, tensor in weights(folder).items():
         assert torch.equal(tensor, expected[name]), name
+
+
+RANK = """\
+import json, sys
+from pipelines.fit.job import fit
+print(json.dumps(fit("hubert", sys.argv[1], overrides=sys.argv[2:], say=lambda _: None)))
+"""
+
+
+def test_two_processes_train_one_model_on_their_shares(job_file):
+    """Each judges its own copy: had they not learnt from each other's share, their figures would differ."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    folder = job_file.parent / "two"
+    overrides = [f"output={folder}", "fit.iterations=[{targets: mfcc, clusters: 12, steps: 4}]"]
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK, str(job_file), *overrides],
+            env=os.environ | group | {"RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    figures = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in ranks]
+    assert [process.returncode for process in ranks] == [0, 0]
+    assert figures[0] == figures[1]
+    assert figures[0]["iteration_0_masked_loss"] > 0
+    assert weights(folder)
 
 
 def test_the_loss_falls(job_file, monkeypatch):

@@ -26,11 +26,15 @@ def test_writes_a_model_that_the_encoder_takes(tmp_path):
     config = PitchFitConfig(**SMALL, steps=20)
     figures = fit_pitch(recordings, config, seed=0, output=tmp_path, say=lambda _: None)
     assert 0 < figures["f0_frame_error_on_fitting_data"] < 1
+    wrong = figures["voicing_error_on_fitting_data"], figures["gross_f0_error_on_fitting_data"]
+    assert figures["f0_frame_error_on_fitting_data"] == pytest.approx(sum(wrong))
+    assert wrong[0] > 0
     backend = FcpePitchConfig(vqvae=str(tmp_path / "vqvae.safetensors"), device="cpu")
     assert backend.codebook_size == 8
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["fingerprint"] == backend.fingerprint
     assert card["fitted_on"]["utterances"] == 2
+    assert card["figures"].keys() == figures.keys()
     waveform = next(recordings()).waveform
     ids = backend.load().encode([waveform])[0]
     assert len(ids) == -(-len(waveform) // 1280)

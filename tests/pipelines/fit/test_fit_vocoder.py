@@ -10,7 +10,7 @@ import torch
 from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
 from pipelines.fit.vocoder_acoustic import deduplicate, drop_streams
 from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings, shifted, to_100_hz
-from pipelines.fit.vocoder_losses import Judges
+from pipelines.fit.vocoder_losses import Judges, ScaleJudge
 from pipelines.fit.vocoder_wave import WaveTrainer, true_mel
 from schemas.errors import UserError
 from schemas.records import SourceRow, Stream, Utterance
@@ -47,6 +47,7 @@ SMALL = {
     "duration_steps": 2,
     "refine_steps": 1,
     "period_judge_channels": [4, 4],
+    "scale_judge_channels": [4, 4],
     "spectrogram_judge_channels": 2,
 }
 
@@ -68,7 +69,13 @@ def small_trainer() -> WaveTrainer:
     torch.manual_seed(0)
     generator = Generator((32, 24, 16), (3, 5), (1, 3))
     return WaveTrainer(
-        generator, Judges((4, 8), 4), learning_rate=2e-3, bf16=False, seed=0, phase=1, device=torch.device("cpu")
+        generator,
+        Judges((4, 8), 4, (4, 8)),
+        learning_rate=2e-3,
+        bf16=False,
+        seed=0,
+        phase=1,
+        device=torch.device("cpu"),
     )
 
 
@@ -111,12 +118,30 @@ def test_a_fitted_folder_is_loaded_and_speaks_its_tokens_only(tmp_path: Path) ->
     assert len(vocoder.synthesise([stream], speaker="bob")) == 50 * 640
     with pytest.raises(UserError, match=f"other.*{encoder.fingerprint}"):
         vocoder.synthesise([Stream("units", 640, 500, stream.ids, "other")])
-    assert "CC-BY-SA-3.0" in (tmp_path / "voice" / "card.md").read_text()
+    card = (tmp_path / "voice" / "card.md").read_text()
+    for said_of_it in ("CC-BY-SA-3.0", HifiganConfig(path=str(tmp_path / "voice")).fingerprint, "seed: 1"):
+        assert said_of_it in card
     again = fit_vocoder(utterances, config, seed=1, output=tmp_path / "again", say=print, work=tmp_path / "work")
     assert again == figures
     assert (tmp_path / "again" / "vocoder.safetensors").read_bytes() == (
         tmp_path / "voice" / "vocoder.safetensors"
     ).read_bytes()
+
+
+def test_a_judge_of_a_coarse_scale_hears_no_high_tone() -> None:
+    torch.manual_seed(0)
+    time = torch.arange(4000) / 16_000
+    quiet = 0.1 * torch.randn(1, 4000)
+    high = quiet + torch.sin(2 * torch.pi * 7000 * time)
+    low = quiet + torch.sin(2 * torch.pi * 300 * time)
+    fine, coarse = ScaleJudge(0, (4, 8)), ScaleJudge(2, (4, 8))
+
+    def change(judge: ScaleJudge, waves: torch.Tensor) -> float:
+        return float((judge(waves)[1][0] - judge(quiet)[1][0]).abs().mean().detach())
+
+    assert change(coarse, high) < 0.25 * change(coarse, low)
+    assert change(fine, high) > 0.5 * change(fine, low)
+    assert coarse(quiet)[0].shape[-1] < 0.3 * fine(quiet)[0].shape[-1]
 
 
 def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.pitch.contour import F0Contour, f0_frame_error, normalised, to_200_hz
+from transforms.pitch.contour import F0Contour, f0_frame_error, normalised, to_200_hz, voicing_error
 
 HZ = st.one_of(st.just(0.0), st.floats(20, 2000))
 
@@ -48,3 +48,11 @@ def test_frame_error_counts_voicing_and_gross_errors():
     true = contour(100, 100, 100, 0, 0)
     assert f0_frame_error(true, true) == 0
     assert f0_frame_error(true, contour(119, 121, 0, 0, 100)) == pytest.approx(3 / 5)
+
+
+@given(st.lists(st.tuples(HZ, HZ), min_size=1, max_size=60))
+def test_voicing_errors_are_the_frame_errors_that_no_f0_can_mend(pairs):
+    true, other = (contour(*hz) for hz in zip(*pairs, strict=True))
+    mended = F0Contour(np.where(other.voiced & true.voiced, true.f0_hz, other.f0_hz), other.voiced)
+    assert voicing_error(true, other) == f0_frame_error(true, mended) <= f0_frame_error(true, other)
+    assert voicing_error(true, true) == 0

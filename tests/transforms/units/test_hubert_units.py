@@ -9,7 +9,7 @@ import torch
 import torchaudio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transformers import HubertConfig, HubertModel
+from transformers import HubertConfig, HubertForSequenceClassification, HubertModel
 
 from schemas.errors import UserError
 from transforms.kmeans import load_codebook
@@ -83,6 +83,26 @@ def test_features_are_the_hidden_states_of_transformers(folder, layer):
     (found,) = features.features([noise])
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() < 1e-4
+
+
+def test_rarer_architectures_in_a_torch_file_are_read_too(tmp_path):
+    """As DistilHuBERT: no norm before the projection; an odd positional convolution; a head on top; a state dict."""
+    torch.manual_seed(0)
+    settings = {
+        **SIZES,
+        **BASE,
+        "feat_proj_layer_norm": False,
+        "num_conv_pos_embeddings": 15,
+        "classifier_proj_size": 4,
+    }
+    model = HubertForSequenceClassification(HubertConfig(**settings)).eval()
+    model.save_pretrained(tmp_path, safe_serialization=False)
+    assert not list(tmp_path.glob("*.safetensors"))
+    features = HubertUnitsConfig(model=str(tmp_path), layer=2, codebook="unused", device="cpu").load_features()
+    noise = np.random.default_rng(2).normal(0, 0.1, 9000).astype(np.float32)
+    with torch.inference_mode():
+        states = model.hubert(features.padded(noise)[None], output_hidden_states=True).hidden_states[2][0].numpy()
+    assert np.abs(features.features([noise])[0] - states).max() < 1e-4
 
 
 def test_padding_leaves_the_samples_in_place(folder):

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transforms.vocoder import _source
 from transforms.vocoder._generator import _istft, _stft
 from transforms.vocoder._mel import log_mel
 from transforms.vocoder._source import pulse_train
@@ -18,6 +20,17 @@ def test_a_steady_voice_is_a_flat_comb_of_unit_power(f0: float, phase: float) ->
     offset = np.abs(hz / f0 - np.round(hz / f0)) * f0
     between = (offset > 4.0) & (hz > f0 / 2) & (hz < 7900)
     assert spectrum[between].max() < 0.02 * spectrum.max()
+
+
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from([0.0, 80.0, 200.0, 333.0]), min_size=1, max_size=30), st.integers(1, 9))
+def test_blocks_make_the_pulses_of_the_whole(f0: list[float], block: int) -> None:
+    f0_2T, phases = torch.tensor([f0, f0[::-1]]), torch.tensor([0.1, 0.7])
+    whole = pulse_train(f0_2T, phases)
+    assert whole.shape == (2, 160 * len(f0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_source, "_BLOCK_FRAMES", block)
+        torch.testing.assert_close(pulse_train(f0_2T, phases), whole, atol=2e-3, rtol=0)
 
 
 def test_unvoiced_frames_are_silent_and_the_comb_follows_f0() -> None:
