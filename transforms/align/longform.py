@@ -18,6 +18,7 @@ found in the text again; what lies between is lost, and nothing else (``longform
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ import numpy.typing as npt
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
 from transforms.align.gate import Gate
-from transforms.align.longform_anchors import Anchor, Transcriber, find_anchor
+from transforms.align.longform_anchors import HeardWord, Transcriber, first_anchor
 from transforms.align.longform_segments import MARGIN_SAMPLES, Segment, segments_of, written_starts
 from transforms.align.protocol import Aligner, Alignment, RefiningAligner
 from transforms.align.vad import FRAME_SAMPLES as VAD_FRAME_SAMPLES
@@ -42,6 +43,7 @@ _ONSET_LETTERS = 1.3  # a word takes the time of its letters and of this many mo
 _RUN = 5
 _PARTED_LOG_ODDS = 0.75  # mean of a run above the gate's limit
 _LEAST_PAUSE_SAMPLES = 2400
+_WINDOWS_HEARD = 3
 
 
 def segments(
@@ -160,23 +162,33 @@ class _Walk:
 
     def _rejoin(self, *, moved: bool) -> None:
         """Move to where text and audio agree again, or over audio that the text lacks; always onward."""
-        end = self._window_end(self._sample)
-        anchor: Anchor | None = None
-        if self._transcriber is not None:
-            heard = self._transcriber(self._waveform[self._sample : end])
-            anchor = find_anchor(heard, self._spoken[self._word :], self._borders[self._word :])
-        else:
+        if self._transcriber is None:
             self._word = len(self._spoken)
-        if anchor is None:
-            self._sample = end
             return
-        here = anchor.word == 0 and anchor.sample < _LEAST_PAUSE_SAMPLES
-        if here and not moved:
-            # What was heard here does not align here: leave it.
-            self._sample = end
+        ends = list(islice(self._window_ends(), _WINDOWS_HEARD))
+        windows = self._heard(self._transcriber, ends)
+        anchor, listened = first_anchor(windows, self._spoken[self._word :], self._borders[self._word :])
+        here = anchor is not None and anchor.word == 0 and anchor.sample < _LEAST_PAUSE_SAMPLES
+        if anchor is None or (here and not moved):
+            # Nothing that was heard is in the text, or what was heard here does not align here: leave it.
+            self._sample = ends[listened - 1] if anchor is None else ends[0]
             return
         self._word += anchor.word
         self._sample = max(self._sample, self._pause_before(self._sample + anchor.sample))
+
+    def _window_ends(self) -> Iterator[int]:
+        end = self._sample
+        while end < len(self._waveform):
+            end = self._window_end(end)
+            yield end
+
+    def _heard(self, transcriber: Transcriber, ends: Sequence[int]) -> Iterator[list[HeardWord]]:
+        """What is said in the windows up to these ends; samples count from where the walk stands."""
+        for start, end in pairwise([self._sample, *ends]):
+            yield [
+                replace(word, start_sample=word.start_sample + start - self._sample)
+                for word in transcriber(self._waveform[start:end])
+            ]
 
     def _window_end(self, start: int) -> int:
         """The middle of the first pause after a window's length, or the longest window's end."""

@@ -1,6 +1,6 @@
 """Where a long recording and its transcript meet again: words heard by Whisper, looked for in the text ahead."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -12,6 +12,7 @@ from transforms.text.verbalise import verbalise
 from transforms.units.whisper_weights import tiny_en_folder
 
 _AHEAD_WORDS = 2000
+_NEAR_WORDS = 200
 _LEAST_WORDS = 3
 _LEAST_LETTERS = 14
 
@@ -26,10 +27,14 @@ class HeardWord:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Text and audio agree from this sample and this word on, both counted from where the search began."""
+    """Text and audio agree from this sample and this word on, both counted from where the search began.
+
+    ``matched``: so many heard words stand in the text from there on, in its order.
+    """
 
     sample: int
     word: int
+    matched: int
 
 
 Transcriber = Callable[[Waveform], list[HeardWord]]
@@ -45,12 +50,34 @@ def find_anchor(heard: Sequence[HeardWord], ahead: Sequence[SpokenWord], starts:
     """
     texts = [word.text for word in heard]
     wanted = [word.text for word in ahead[:_AHEAD_WORDS]]
-    for block in SequenceMatcher(None, texts, wanted, autojunk=False).get_matching_blocks():
+    blocks = SequenceMatcher(None, texts, wanted, autojunk=False).get_matching_blocks()
+    for number, block in enumerate(blocks):
         letters = sum(map(len, texts[block.a : block.a + block.size]))
         whole = [place for place in range(block.size) if starts[block.b + place]]
         if block.size >= _LEAST_WORDS and letters >= _LEAST_LETTERS and whole:
-            return Anchor(heard[block.a + whole[0]].start_sample, block.b + whole[0])
+            matched = sum(later.size for later in blocks[number:]) - whole[0]
+            return Anchor(heard[block.a + whole[0]].start_sample, block.b + whole[0], matched)
     return None
+
+
+def first_anchor(
+    windows: Iterable[Sequence[HeardWord]], ahead: Sequence[SpokenWord], starts: Starts
+) -> tuple[Anchor | None, int]:
+    """The anchor among windows of heard words that follow each other, and how many of them were listened to.
+
+    A refrain stands in the text again far ahead, and to go there would lose all that lies between. So what is near is
+    preferred, and a leap over more than 200 words needs all windows: more of what they say must stand there than here.
+    """
+    heard: list[HeardWord] = []
+    near = far = None
+    listened = 0
+    for listened, window in enumerate(windows, start=1):
+        heard += window
+        far = find_anchor(heard, ahead, starts)
+        near = find_anchor(heard, ahead[:_NEAR_WORDS], starts)
+        if far is None or (near is not None and near.matched >= far.matched):
+            return near, listened
+    return far, listened
 
 
 def load_transcriber() -> Transcriber:

@@ -8,7 +8,7 @@ from schemas.records import AlignedWord
 from transforms.align.fused import FusedConfig
 from transforms.align.gate import GateConfig
 from transforms.align.longform import _Walk, segments
-from transforms.align.longform_anchors import Anchor, HeardWord, find_anchor, load_transcriber
+from transforms.align.longform_anchors import Anchor, HeardWord, find_anchor, first_anchor, load_transcriber
 from transforms.align.longform_segments import segments_of, written_starts
 from transforms.text.verbalise import verbalise
 
@@ -106,15 +106,40 @@ def found_in(said, text):
 
 def test_an_anchor_is_three_words_and_fourteen_letters():
     ahead = "we shall see that the earliest book printed with movable types is this"
-    assert found_in("well well the earliest book printed", ahead) == Anchor(2000, 4)
+    assert found_in("well well the earliest book printed", ahead) == Anchor(2000, 4, 4)
     assert found_in("see that the", ahead) is None
     assert found_in("earliest book", ahead) is None
     assert find_anchor([], verbalise(ahead, "en"), np.ones(14, bool)) is None
 
 
+REFRAIN = "she had your dark suit in greasy wash water all year"
+FILLER = " ".join(f"filler{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(300))
+NEXT = "the bungalow was pleasantly situated near the shore and catered to tourists"
+LATER = "some far away place has quite another story which nobody told before"
+
+
+def first_in(windows, text):
+    ahead = verbalise(text, "en")
+    return first_anchor((heard(window) for window in windows), ahead, written_starts(ahead, text))
+
+
+def test_what_is_near_is_preferred_to_a_refrain_far_ahead():
+    text = f"{NEXT} {FILLER} {REFRAIN} {LATER}"
+    assert first_in([f"{REFRAIN} the bungalow was pleasantly situated"], text)[0].word == 312  # no more can be known
+    anchor, listened = first_in([f"{REFRAIN} the bungalow was pleasantly situated", NEXT, "more"], text)
+    assert (anchor.word, listened) == (0, 2)
+
+
+def test_a_leap_takes_place_where_all_that_is_heard_stands_there():
+    text = f"{NEXT} {FILLER} {REFRAIN} {LATER}"
+    anchor, listened = first_in([REFRAIN, LATER, "and so on"], text)
+    assert (anchor.word, listened) == (312, 3)
+    assert first_in(["nothing of that kind", LATER], f"{NEXT} {FILLER}") == (None, 1)
+
+
 def test_an_anchor_is_no_half_of_a_number():
     """ "1934" is said in two words, of which the first was misheard."""
-    assert found_in("teen thirty four printed books", "In 1934 printed books") == Anchor(3000, 4)
+    assert found_in("teen thirty four printed books", "In 1934 printed books") == Anchor(3000, 4, 2)
     assert found_in("thirty four well-known", "Not 1934-well-known.") is None
 
 
