@@ -107,7 +107,10 @@ def summary(result: DemoResult) -> Iterator[str]:
     yield f"dropped      {dropped}"
     yield f"tokens       {tokens}; {corpus['speech_tokens_per_second']} a second of speech"
     yield f"seconds      {seconds} (of one core); the whole demo {result.figures['demo']['seconds']:.0f}"
-    yield f"training     loss {training['loss']:.3f} after {training['steps']} steps"
+    yield (
+        f"training     loss {training['loss']:.3f} after {training['steps']} steps; "
+        f"{100 * training['stall_share']:.2f} % of the time without a batch"
+    )
     yield (
         f"WER          {100 * resynthesis['wer_expressive']:.1f} % re-synthesised (EXPRESSIVE), "
         f"{100 * resynthesis['wer_base']:.1f} % (BASE), {100 * resynthesis['wer_original']:.1f} % original; "

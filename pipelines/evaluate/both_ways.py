@@ -1,12 +1,12 @@
 """What a model makes of utterances in the other modality: it reads texts aloud and writes recordings down."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from pipelines.evaluate.asr import transcribe, word_error_rate
 from pipelines.evaluate.continuations import heard, written
 from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Speech, Text
+from pipelines.infer.sampling import GenerateOptions
 from schemas.records import StoredUtterance
 
 
@@ -19,9 +19,9 @@ def evaluate_both_ways(
     """
     texts = [record.text for record in records]
     recordings = [[Speech(streams=record.streams)] for record in records]
-    greedy = partial(model.generate, temperature=0.0, max_new_tokens=max_new_tokens)
-    spoken = greedy([[Text(text)] for text in texts], output="speech")
-    texts_written = greedy(recordings, output="text")
+    greedy: GenerateOptions = {"temperature": 0.0, "max_new_tokens": max_new_tokens}
+    spoken = model.generate([[Text(text)] for text in texts], output="speech", **greedy)
+    texts_written = model.generate(recordings, output="text", **greedy)
     return {
         "utterances": float(len(records)),
         "wer_spoken": word_error_rate(texts, transcribe([heard(answer) for answer in spoken])),

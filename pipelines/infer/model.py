@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, cast, overload
 
 import torch
 
@@ -12,6 +12,7 @@ from pipelines.infer.parts import (
     Output,
     Part,
     Speech,
+    Text,
     check_fingerprints,
     decode_tokens,
     grammar_for,
@@ -19,7 +20,7 @@ from pipelines.infer.parts import (
     stream_fingerprints,
 )
 from pipelines.infer.prompts import PromptEncoder, last_modality
-from pipelines.infer.sampling import Decoding, Finished, decode_steps, generate_tokens
+from pipelines.infer.sampling import Decoding, Finished, GenerateOptions, decode_steps, generate_tokens
 from pipelines.infer.scoring import Score, score_sequences
 from pipelines.infer.spiritlm import is_spiritlm, read_spiritlm
 from pipelines.infer.streaming import AnswerStream, SpeechStream, TextStream
@@ -129,9 +130,19 @@ class SpeechTextModel:
             encoders=encoders,
         )
 
+    @overload
+    def generate(
+        self, prompts: Sequence[Part], *, output: Output, **options: Unpack[GenerateOptions]
+    ) -> list[Part]: ...
+
+    @overload
+    def generate(
+        self, prompts: Sequence[Sequence[Part]], *, output: Output, **options: Unpack[GenerateOptions]
+    ) -> list[list[Part]]: ...
+
     def generate(
         self,
-        prompts: Sequence[Sequence[Part]],
+        prompts: Sequence[Part] | Sequence[Sequence[Part]],
         *,
         output: Output,
         max_new_tokens: int = 256,
@@ -143,9 +154,9 @@ class SpeechTextModel:
         stop: str | None = None,
         until_switch: bool = False,
         truncate_prompt: bool = False,
-    ) -> list[list[Part]]:
+    ) -> list[Part] | list[list[Part]]:
         """Continue each prompt in the output modality, up to the end of a document (not before ``min_new_tokens``) or
-        ``max_new_tokens``.
+        ``max_new_tokens``. One prompt, a list of parts, gives one answer; a list of prompts as many answers.
 
         Tokens of the other modality and padding are never drawn; ``any`` lets the model switch, by a marker.
         Another modality than the prompt's last is asked for by its marker, as in training. A prompt's draws depend
@@ -161,10 +172,12 @@ class SpeechTextModel:
         Raises:
             UserError: A prompt is too long for the context, its audio cannot be read, or an encoder is missing.
         """
-        encoded = self._prompts.open(prompts, output, reserve=max_new_tokens if truncate_prompt else None)
+        one = bool(prompts) and isinstance(prompts[0], Text | Speech)
+        batch = cast(Sequence[Sequence[Part]], [prompts] if one else prompts)
+        encoded = self._prompts.open(batch, output, reserve=max_new_tokens if truncate_prompt else None)
         if not encoded:
             return []
-        grammars = [self._grammar(prompt, output, until_switch) for prompt in prompts]
+        grammars = [self._grammar(prompt, output, until_switch) for prompt in batch]
         outputs = generate_tokens(
             self.model,
             encoded,
@@ -174,7 +187,7 @@ class SpeechTextModel:
             max_new=[min(max_new_tokens, self.context - len(tokens)) for tokens in encoded],
             finished=self._stopper(stop),
         )
-        return [
+        answers = [
             decode_tokens(
                 tokens,
                 first=grammar.first,
@@ -184,6 +197,7 @@ class SpeechTextModel:
             )
             for grammar, tokens in zip(grammars, outputs, strict=True)
         ]
+        return answers[0] if one else answers
 
     def stream(
         self,

@@ -7,7 +7,7 @@ Shapes: B rows, T prompt length, V vocabulary.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,20 @@ class Decoding:
     top_p: float = 0.95
     seed: int = 0
     min_new_tokens: int = 0
+
+
+class GenerateOptions(TypedDict, total=False):
+    """What else ``SpeechTextModel.generate`` takes, of one prompt or many."""
+
+    max_new_tokens: int
+    min_new_tokens: int
+    temperature: float
+    top_p: float
+    seed: int
+    speaker: str | None
+    stop: str | None
+    until_switch: bool
+    truncate_prompt: bool
 
 
 def draw(logits_V: npt.NDArray[np.float64], *, temperature: float, top_p: float, rng: np.random.Generator) -> int:

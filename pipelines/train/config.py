@@ -80,6 +80,9 @@ class DataConfig(Section):
         lookahead: Rows' worth of documents from which a row is packed.
         baked: Folders of baked shards (``interleaved/epoch-0`` ...) that the interleaved source reads, an epoch a
             folder and round again; without, every epoch is drawn anew from the token store.
+        texts: Files of written documents (a line each; ``.jsonl``: objects with ``text``), local or remote, that the
+            text source reads; without, it reads the corpus's transcripts. A file is held in memory as tokens, so cut
+            a large set into many.
         workers: Processes that read shards ahead; the batches don't depend on it.
     """
 
@@ -94,6 +97,7 @@ class DataConfig(Section):
     window_shards: PositiveInt = 16
     lookahead: PositiveInt = 4
     baked: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     workers: NonNegativeInt = 0
 
     @model_validator(mode="after")

@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from pipelines.train.config import DataConfig
 from pipelines.train.documents import Document, DocumentStream, Splitter
-from pipelines.train.sources import shards_of_epoch, sources_of
+from pipelines.train.sources import Reads, shards_of_epoch, sources_of
 from pipelines.train.tables import SequenceReader, TableCache, TableReader
+from pipelines.train.texts import TextReader, sizes_of
 from schemas.errors import UserError
 from schemas.records import STREAM_KINDS
 from schemas.vocabulary import VocabularyLayout
@@ -77,11 +78,19 @@ class Loader:
             only_ids,
             keep_streams=config.interleave.reemit_context,
         )
-        unbaked = sum(not source.baked for source in sources.values())
-        self._cache = TableCache(reader, capacity=window * max(1, unbaked), workers=config.workers)
+        from_store = sum(source.reads == "store" for source in sources.values())
+        self._cache = TableCache(reader, capacity=window * max(1, from_store), workers=config.workers)
         self._baked_cache = TableCache(
             SequenceReader(exclude_ids, only_ids), capacity=window, workers=config.workers if baked else 0
         )
+        self._text_cache = TableCache(
+            TextReader(layout, tokenizer), capacity=window, workers=config.workers if config.texts else 0
+        )
+        places: dict[Reads, tuple[Sequence[Sequence[str]], TableCache]] = {
+            "store": ([shards], self._cache),
+            "baked": (baked, self._baked_cache),
+            "texts": ([config.texts], self._text_cache),
+        }
         split = Splitter(
             layout=layout,
             context=config.context,
@@ -91,8 +100,8 @@ class Loader:
         self._streams = {
             name: DocumentStream(
                 name,
-                shards=shards_of_epoch(baked if source.baked else [shards]),
-                cache=self._baked_cache if source.baked else self._cache,
+                shards=shards_of_epoch(places[source.reads][0]),
+                cache=places[source.reads][1],
                 encode=source.encode,
                 split=split,
                 seed=seed,
@@ -109,7 +118,8 @@ class Loader:
                 corpus_fingerprint,
                 layout.fingerprint,
                 tokenizer.fingerprint,
-                config.model_dump(exclude=FREE_TO_CHANGE),
+                config.model_dump(exclude=FREE_TO_CHANGE | (set() if config.texts else {"texts"})),
+                *([sizes_of(config.texts)] if config.texts else []),
                 seed,
                 sorted(exclude_ids),
                 sorted(only_ids) if only_ids is not None else None,
@@ -174,6 +184,7 @@ class Loader:
         """End the worker processes."""
         self._cache.close()
         self._baked_cache.close()
+        self._text_cache.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, as plain JSON values."""

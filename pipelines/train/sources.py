@@ -1,7 +1,7 @@
 """The sources of a mixture: which shards each reads, and how a row becomes tokens."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pipelines.train.config import DataConfig
 from pipelines.train.documents import Encode
@@ -14,13 +14,15 @@ from transforms.interleave_table import Cutter, UtteranceTable
 from transforms.seeds import RekeyedGenerator
 from transforms.text.protocol import TextTokenizer
 
+Reads = Literal["store", "baked", "texts"]
+
 
 class Source(NamedTuple):
-    """``baked``: reads the baked shards of its epoch, not the token store."""
+    """``reads``: shards of the token store, the baked shards of its epoch, or files of text."""
 
     weight: float
     encode: Encode
-    baked: bool
+    reads: Reads
 
 
 def sources_of(
@@ -49,18 +51,23 @@ def sources_of(
             for chunk in cutter.chunks(table, row, [run])
         ]
 
-    def baked(table: SequenceTable, row: int, epoch: int) -> list[TokenIds]:
+    def as_read(table: SequenceTable, row: int, epoch: int) -> list[TokenIds]:
         return [table.tokens[table.cuts[row] : table.cuts[row + 1]]]
 
     encoders: dict[str, Encode] = {
-        "text": text,
+        "text": as_read if config.texts else text,
         "speech": speech,
-        "interleaved": baked if config.baked else interleaved,
+        "interleaved": as_read if config.baked else interleaved,
         "pairs": pairs,
     }
     weights: dict[str, float] = config.mixture.model_dump()
+    reads: dict[str, Reads] = {}
+    if config.baked:
+        reads["interleaved"] = "baked"
+    if config.texts:
+        reads["text"] = "texts"
     return {
-        name: Source(weights[name], encode, name == "interleaved" and bool(config.baked))
+        name: Source(weights[name], encode, reads.get(name, "store"))
         for name, encode in encoders.items()
         if weights[name] > 0
     }

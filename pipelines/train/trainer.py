@@ -97,12 +97,13 @@ class Trainer:
         self._resume()
 
     def _new_loader(self, *, exclude: frozenset[str] = frozenset(), only: frozenset[str] | None = None) -> Loader:
+        data = self.config.data
         return Loader(
             shards=self.corpus.shards,
             baked=self.corpus.baked,
             layout=self.corpus.layout,
             tokenizer=self.corpus.tokenizer,
-            config=self.config.data,
+            config=data if only is None else data.model_copy(update={"texts": ()}),  # held-out transcripts instead
             seed=self.config.seed,
             corpus_fingerprint=self.corpus.fingerprint,
             exclude_ids=exclude,
@@ -113,6 +114,8 @@ class Trainer:
     def settings_fingerprint(self) -> str:
         """Digest of the settings that decide the losses; ``steps`` is one where the schedule looks at it."""
         free: dict[str, Any] = dict(_SETTINGS_FREE_TO_CHANGE)
+        if not self.config.data.texts:
+            free["data"] = {"workers", "texts"}
         if self.config.optimizer.schedule == "constant":
             free["steps"] = True
         return digest_json(self.config.model_dump(mode="json", exclude=free))

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,11 +15,15 @@ from pipelines.partition import read_rows
 from pipelines.run import run
 from pipelines.run_folder import RunFolder
 from pipelines.store import ShardSet
+from pipelines.train.config import DataConfig
+from pipelines.train.corpus import open_corpus, read_shard
+from pipelines.train.loader import Loader
 from pipelines.verify import read_dropped, verify
 from schemas.errors import EngineError, UserError
 from schemas.vocabulary import VocabularyLayout
 from tests.pipelines.conftest import GOOD_IDS, JOB, bad_rows, job, write_table
 from transforms.interleave import InterleaveConfig, encode_utterance
+from transforms.interleave_policies import Policy
 from transforms.streams import ceil_div
 from transforms.text.tokenizer import load_tokenizer
 
@@ -91,6 +96,41 @@ def test_a_baked_epoch_equals_the_same_epoch_drawn_at_load_time(small_corpus):
             )
             np.testing.assert_array_equal(sequence.tokens, drawn.tokens)
             assert sequence.segments == drawn.segments
+
+
+@pytest.mark.parametrize("policy", get_args(Policy))
+def test_the_loader_draws_an_epoch_as_it_would_be_baked(small_corpus, policy):
+    """Of real prompts; ``tests/pipelines/train/test_loader.py`` compares with baked shards."""
+    corpus = open_corpus(str(small_corpus / "out"), kinds=None, marker_style="plait")
+    bounds = {"text_words": (1, 4), "speech_words": (1, 3)} if policy in ("spirit", "correspond") else {}
+    data = DataConfig.model_validate(
+        {"context": 4096, "mixture": {"text": 0, "speech": 0}, "interleave": {"policy": policy, **bounds}}
+    )
+    loader = Loader(
+        shards=corpus.shards,
+        layout=corpus.layout,
+        tokenizer=corpus.tokenizer,
+        config=data,
+        seed=7,
+        corpus_fingerprint=corpus.fingerprint,
+    )
+    (stream,) = loader._streams.values()
+    records = [record for url in corpus.shards for record in read_shard(url)]
+    for epoch in (0, 1):
+        drawn = [document.tokens[1:-1].tolist() for _ in records for document in stream.next_documents()]
+        baked = [
+            encode_utterance(
+                record,
+                source="interleaved",
+                layout=corpus.layout,
+                tokenizer=corpus.tokenizer,
+                config=data.interleave,
+                run_seed=7,
+                epoch=epoch,
+            ).tokens.tolist()
+            for record in records
+        ]
+        assert sorted(drawn) == sorted(baked)
 
 
 @pytest.mark.parametrize(

@@ -144,16 +144,26 @@ question: [speech]
 answer: [text: "{text}"]
 decoding: {output: text, max_new_tokens: 4}
 """
+SPOKEN = """\
+format: plait/few-shot/1
+shots: 1
+question: [text: "{text}"]
+answer: [speech]
+decoding: {output: speech, max_new_tokens: 4}
+"""
 
 
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
         ("swuggy", {}),
+        ("wuggy", {}),
+        ("sblimp", {}),
         ("blimp", {}),
         ("storycloze", {}),
         ("topic-storycloze", {"directions": ["S->T"]}),
         ("asr", {"template": "short.yaml"}),
+        ("tts", {"template": "spoken.yaml"}),
         ("intent", {"template": "short.yaml", "shots": 2}),
         ("stsp", {"runs": 1, "shots": 3, "directions": ["S->T"]}),
         ("toxicity", {"directions": ["T->T"]}),
@@ -161,9 +171,10 @@ decoding: {output: text, max_new_tokens: 4}
     ],
 )
 def test_suites_run_on_a_real_model(model, tmp_path, name, settings):
+    (tmp_path / "short.yaml").write_text(TEMPLATE)
+    (tmp_path / "spoken.yaml").write_text(SPOKEN)
     if "template" in settings:
-        (tmp_path / "short.yaml").write_text(TEMPLATE)
-        settings = {**settings, "template": str(tmp_path / "short.yaml")}
+        settings = {**settings, "template": str(tmp_path / settings["template"])}
     suite = suite_named(name)
     outcome = suite.run(lambda: model, request_of(suite, limit=2, **settings))
     assert outcome.figures

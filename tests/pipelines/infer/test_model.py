@@ -90,6 +90,14 @@ def test_a_prompt_is_answered_alike_whatever_its_batch_mates(model, temperature)
     assert together == ask(PROMPTS)
 
 
+def test_one_prompt_has_one_answer(model):
+    prompt = [Text("red goes"), Speech(streams=toy_utterance(1).streams)]
+    alone = model.generate(prompt, output="text", seed=4, min_new_tokens=5, max_new_tokens=30)
+    (listed,) = model.generate([prompt], output="text", seed=4, min_new_tokens=5, max_new_tokens=30)
+    assert isinstance(alone[0], Text)
+    assert tokens_of(alone) == tokens_of(listed)
+
+
 def test_the_seed_decides(model):
     def ask(seed):
         (parts,) = model.generate([[Text("red")]], output="any", temperature=3.0, seed=seed)

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.train import checkpoint
 from pipelines.train.config import TrainConfig
+from pipelines.train.corpus import open_corpus
 from pipelines.train.distributed import World, check_rows, joined_world
 from pipelines.train.journal import LOG_FILE
-from pipelines.train.loop import train
+from pipelines.train.loop import Trainer, train
 from schemas.errors import UserError
 
 SETTINGS = {
@@ -70,19 +72,33 @@ def test_ranks_may_change_in_the_middle_and_give_the_losses_of_one(toy_run, tmp_
         assert found == pytest.approx(expected, rel=2e-4)
 
 
+def is_within_a_shard(config: TrainConfig, state) -> bool:
+    """Whether a source stands between two rows of its window, which is one shard here."""
+    corpus = open_corpus(config.corpus, kinds=None, marker_style="plait")
+    folder = Path(config.output)
+    folder.mkdir()
+    trainer = Trainer(config, corpus, folder)
+    trainer.loader.load_state_dict(state)
+    streams = trainer.loader._streams.values()
+    return any(0 < row < len(s._window(epoch, window)) for s in streams for epoch, window, row in [s.cursor])
+
+
 def test_killed_in_the_middle_of_a_shard_it_goes_on_with_other_workers(toy_run, tmp_path):
+    """One worker before the kill, two after it; none in the run that nothing stopped."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(config_for(toy_run, whole, steps=40))
-    data = SETTINGS["data"] | {"workers": 2}
-    process = start(config_for(toy_run, killed, steps=100_000, checkpoint_every=3, data=data))
+    one, two = (SETTINGS["data"] | {"workers": workers} for workers in (1, 2))
+    process = start(config_for(toy_run, killed, steps=100_000, checkpoint_every=3, data=one))
     deadline = time.monotonic() + 120
     while not list((killed / "checkpoints").glob("step-*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL
-    steps = max(int(path.name[5:]) for path in (killed / "checkpoints").glob("step-*"))
-    assert 0 < steps < 38, "killed too late to prove anything"
-    train(config_for(toy_run, killed, steps=40, data=SETTINGS["data"] | {"workers": 0}))
+    last = checkpoint.latest(killed / "checkpoints")
+    state = json.loads((last / "state.json").read_text())
+    assert 0 < state["step"] < 38, "killed too late to prove anything"
+    assert is_within_a_shard(config_for(toy_run, tmp_path / "other", steps=1), state["loader"])
+    train(config_for(toy_run, killed, steps=40, data=two))
     assert log_of(killed) == log_of(whole)
     assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 

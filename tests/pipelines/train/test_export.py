@@ -5,13 +5,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, LlamaConfig, LlamaForCausalLM, Qwen2Config
 
 from pipelines.train.config import BaseModelConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
 from pipelines.train.export import extended_tokenizer, fast_from_sentencepiece, read_about
 from pipelines.train.loop import train
 from pipelines.train.model import build_model
+from pipelines.train.objective import document_mask
 from schemas.errors import UserError
 from schemas.vocabulary import VocabularyLayout
 from transforms.text.tokenizer import HfTokenizer, SentencePieceTokenizer, fit_sentencepiece, load_tokenizer
@@ -198,6 +199,44 @@ def test_text_perplexity_right_after_extension_is_that_of_the_original(base, new
     if new_rows == "random":
         assert record.rule == f"normal x {model.config.initializer_range}"
         assert new.std().item() == pytest.approx(model.config.initializer_range, rel=0.05)
+
+
+FAMILIES = {
+    "qwen2, tied": Qwen2Config(
+        vocab_size=310,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    ),
+    "gpt2, places learned": GPT2Config(vocab_size=300, n_positions=128, n_embd=32, n_layer=2, n_head=2),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_other_families_are_extended_and_keep_their_documents_apart(base, tmp_path, family):
+    """Qwen2: more rows than its tokenizer has tokens, one matrix for both ends."""
+    torch.manual_seed(0)
+    old = AutoModelForCausalLM.from_config(FAMILIES[family])
+    old.save_pretrained(tmp_path)
+    text = HfTokenizer(base)
+    layout = VocabularyLayout(text.vocab_size, 48, 4, 3, text.fingerprint)
+    config = BaseModelConfig(kind="base", path=str(tmp_path))
+    model, record = build_model(config, layout=layout, context=64, bos=text.bos_id, eos=text.eos_id, seed=1)
+    inputs = model.get_input_embeddings().weight
+    assert (record.rows, record.first_new_row) == (layout.padded_size, text.vocab_size)
+    assert torch.equal(inputs[: text.vocab_size], old.get_input_embeddings().weight[: text.vocab_size])
+    assert model.get_output_embeddings().weight is inputs
+    documents = torch.tensor([[0] * 9 + [1] * 12 + [-1] * 3])
+    tokens = torch.arange(24)[None] * 7 % layout.used_size
+    places = torch.cat([torch.arange(9), torch.arange(12), torch.zeros(3, dtype=torch.long)])[None]
+    model.eval()
+    with torch.no_grad():
+        packed = model(input_ids=tokens, attention_mask=document_mask(documents), position_ids=places).logits
+        alone = model(input_ids=tokens[:, 9:21]).logits
+    torch.testing.assert_close(packed[:, 9:21], alone, atol=1e-5, rtol=1e-5)
 
 
 def test_a_folder_without_a_model_is_said(tmp_path):

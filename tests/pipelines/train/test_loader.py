@@ -1,3 +1,4 @@
+import gzip
 import json
 from collections import Counter
 from dataclasses import replace
@@ -75,13 +76,16 @@ def test_restored_at_any_step_it_gives_the_same_batches(corpus):
     for _ in range(steps):
         states.append(json.dumps(loader.state_dict()))
         batches.append(next(loader))
+    states.append(json.dumps(loader.state_dict()))
     assert loader.epochs["interleaved"] >= 1, "the run must cross an epoch to prove anything"
-    for start, state in enumerate(states):
+    for start, state in enumerate(states[:-1]):
         resumed = make_loader(corpus)
         resumed.load_state_dict(json.loads(state))
         assert json.dumps(resumed.state_dict()) == state
-        for expected in batches[start : start + 3]:
+        end = min(start + 3, steps)
+        for expected in batches[start:end]:
             assert same(next(resumed), expected)
+        assert json.dumps(resumed.state_dict()) == states[end], "it stands where the other did, so it goes on alike"
     assert max(map(len, states)) < 4000
 
 
@@ -243,19 +247,19 @@ def test_pieces_join_to_the_whole_and_each_says_its_modality(body, context, eos,
 
 
 def test_the_number_of_workers_changes_no_batch_and_no_state(corpus):
+    """None, then one, then two."""
     alone = make_loader(corpus)
-    for _ in range(7):
-        next(alone)
-    state = json.dumps(alone.state_dict())
-    helped = make_loader(corpus, DATA.model_copy(update={"workers": 2}))
-    try:
-        helped.load_state_dict(json.loads(state))
-        for _ in range(25):
-            assert same(next(helped), next(alone))
-        assert helped.state_dict() == alone.state_dict()
-        assert helped.epochs["interleaved"] >= 1
-    finally:
-        helped.close()
+    for steps in (7, 25):
+        state = json.dumps(alone.state_dict())
+        helped = make_loader(corpus, DATA.model_copy(update={"workers": 1 if steps == 7 else 2}))
+        try:
+            helped.load_state_dict(json.loads(state))
+            for _ in range(steps):
+                assert same(next(helped), next(alone))
+            assert helped.state_dict() == alone.state_dict()
+        finally:
+            helped.close()
+    assert alone.epochs["interleaved"] >= 1
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -322,6 +326,54 @@ def test_baked_epochs_give_the_batches_of_load_time(toy_run, corpus, policy, tmp
         assert same(next(left), next(right))
     with pytest.raises(UserError, match="vocabulary"):
         open_corpus(str(toy_run), kinds=("units",), marker_style="plait", baked=read.baked)
+
+
+def with_texts(files) -> DataConfig:
+    mixture = DATA.mixture.model_copy(update={"text": 1.0, "pairs": 0.0})
+    return DATA.model_copy(update={"mixture": mixture, "texts": tuple(map(str, files)), "window_shards": 1})
+
+
+def test_texts_of_ones_own_take_the_place_of_transcripts(corpus, tmp_path):
+    written = [f"{' '.join(['stops'] * count)} now now" for count in range(1, 11)]
+    (tmp_path / "a.txt").write_text("\n\n".join(written[:4]))
+    with gzip.open(tmp_path / "b.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps({"url": "x", "text": text}) + "\n" for text in written[4:])
+    data = with_texts(sorted(tmp_path.iterdir()))
+    loader, seen, text = make_loader(corpus, data), Counter(), corpus.tokenizer
+    while loader.epochs["text"] < 3:
+        for document in documents(next(loader)):
+            if corpus.layout.speech_marker not in document:
+                assert document[1] == corpus.layout.text_marker
+                said = text.decode(document[2:-1].tolist())
+                seen[said] += said in written
+    assert {said for said, times in seen.items() if times} == set(written)
+    total = sum(loader.tokens.values())
+    for name, weight in {"text": 1.0, "speech": 1.0, "interleaved": 2.0}.items():
+        assert abs(loader.tokens[name] - total * weight / 4) < 4 * DATA.context
+    state = json.dumps(loader.state_dict())
+    helped = make_loader(corpus, data.model_copy(update={"workers": 1}))
+    helped.load_state_dict(json.loads(state))
+    for _ in range(6):
+        assert same(next(helped), next(loader))
+    helped.close()
+    (tmp_path / "a.txt").write_text("another text")
+    with pytest.raises(UserError, match="data order"):
+        make_loader(corpus, data).load_state_dict(json.loads(state))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("none.txt", None, "data.texts: no file .*none.txt"),
+        ("a.txt", b"\xff\xfe", "data.texts: .*a.txt is not UTF-8"),
+        ("a.jsonl", b'{"text": "x"}\n{"words": 3}\n', r"a.jsonl:2: .*text"),
+    ],
+)
+def test_wrong_texts_are_named(corpus, tmp_path, name, data, said):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError, match=said):
+        next(make_loader(corpus, with_texts([tmp_path / name])))
 
 
 def test_a_remote_store_gives_the_batches_of_a_local_one(corpus):

@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import threading
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -248,11 +249,49 @@ def test_evaluation_best_checkpoint_samples_and_events(toy_run, tmp_path, whole)
     assert {"stall_share", "tokens_per_s", "loss/speech", "eval_loss"} <= set(events.Tags()["scalars"])
 
 
+def test_texts_are_trained_on_and_held_out_transcripts_evaluated(toy_run, tmp_path):
+    ids, texts = tmp_path / "heldout.txt", tmp_path / "texts.txt"
+    ids.write_text("toy-0003\n")
+    texts.write_text("now now now\n" * 20)
+    held_out = {"exclude_ids": str(ids), "evaluation": {"every": 1, "ids": str(ids), "batches": 1}}
+    plain = trainer_for(toy_run, tmp_path / "a", **held_out)
+    texted = trainer_for(toy_run, tmp_path / "b", **held_out, data=DATA | {"texts": [str(texts)]})
+    assert texted.evaluate() == plain.evaluate()
+    assert not np.array_equal(next(texted.loader).tokens, next(plain.loader).tokens)
+
+
 def test_recomputed_layers_give_the_same_gradients(toy_run, tmp_path):
     plain = trainer_for(toy_run, tmp_path / "a")
     recomputed = trainer_for(toy_run, tmp_path / "b", activation_checkpointing=True)
     batch = next(plain.loader)
     assert plain.step(batch)[0] == pytest.approx(recomputed.step(batch)[0], rel=1e-6)
+
+
+def test_bfloat16_products_leave_float32_weights_and_nearly_the_same_losses(toy_run, tmp_path):
+    exact, half = (trainer_for(toy_run, tmp_path / dtype, dtype=dtype) for dtype in ("float32", "bfloat16"))
+    for _ in range(2):
+        batch = next(exact.loader)
+        expected, found = exact.step(batch)[0]["loss"], half.step(batch)[0]["loss"]
+        assert found != expected
+        assert found == pytest.approx(expected, rel=0.01)
+    assert {parameter.dtype for parameter in half.model.parameters()} == {torch.float32}
+
+
+def test_gradients_are_clipped_to_the_norm_and_the_norm_before_is_reported(toy_run, tmp_path):
+    trainer = trainer_for(toy_run, tmp_path, optimizer={"learning_rate": 0.003, "clip_norm": 0.01})
+    losses, _ = trainer.step(next(trainer.loader))
+    after = torch.stack([parameter.grad.norm() for parameter in trainer.model.parameters()]).norm()
+    assert losses["gradient_norm"] > 0.1
+    assert after.item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_compiled_step_is_the_plain_one(toy_run, tmp_path, monkeypatch):
+    """Traced in one piece; without code generation, which needs a compiler and most of a minute."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+    plain, compiled = trainer_for(toy_run, tmp_path / "a"), trainer_for(toy_run, tmp_path / "b", compile=True)
+    assert compiled.forward is not compiled.model
+    batch = next(plain.loader)
+    assert compiled.step(batch)[0] == pytest.approx(plain.step(batch)[0], rel=1e-4)
 
 
 def test_golden_loss_curve(toy_run, tmp_path):
