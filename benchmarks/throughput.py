@@ -7,6 +7,9 @@ scikit-learn's ``KMeans.predict``. Its input is padded to whole frames as ours i
 Ours: ``plait``'s ``hubert`` backend. Both with one thread; then both with all cores, the loop by torch's threads, ours
 by one process a core, as ``plait run`` works. A second loop pads recordings to batches without a mask, as scripts that
 want to go faster do: its tokens are compared, its speed is not the point. Base architecture, random weights.
+
+``in_bf16``: ours with ``precision: bf16``, for processors that multiply it (AVX-512 BF16, AMX); its tokens are compared
+with those of the loop in fp32. ``auto`` stays fp32 on a processor, so that a corpus has the same bytes on any.
 """
 
 import argparse
@@ -99,6 +102,9 @@ def compare(model: HubertModel, config: HubertUnitsConfig, waveforms: list[Wavef
     torch.set_num_threads(cores)
     loop_all, _ = timed(loop, model, kmeans, padded, layer)
     torch.set_num_threads(1)
+    half = config.model_copy(update={"precision": "bf16"}).load()
+    ours(half, waveforms[:2])
+    half_one, found_in_half = timed(ours, half, waveforms)
     # the longest first, so that the processes end together
     order = sorted(waveforms, key=len, reverse=True)
     groups = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
@@ -112,6 +118,10 @@ def compare(model: HubertModel, config: HubertUnitsConfig, waveforms: list[Wavef
         "equal_share_of_the_unmasked_padding_loop": round(equal_share(expected, unmasked), 6),
         "one_thread": speeds(audio_s, loop_one, ours_one),
         f"all_{cores}_cores": speeds(audio_s, loop_all, ours_all),
+        "in_bf16": {
+            "equal_share": round(equal_share(expected, found_in_half), 6),
+            "one_thread": speeds(audio_s, loop_one, half_one),
+        },
     }
 
 
