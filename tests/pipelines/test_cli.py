@@ -79,7 +79,7 @@ def test_a_folder_without_write_permission_is_the_users_mistake(tmp_path):
             make_folder(str(folder / "out"))
         except UserError as error:
             os._exit(0 if "cannot write to" in str(error) else 3)
-        except BaseException:  # noqa: BLE001: the child must not return into the test runner
+        except BaseException:  # the child must not return into the test runner
             os._exit(4)
         os._exit(5)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
