@@ -102,7 +102,8 @@ class TextScorer:
         if len(encoding.ids) <= _MOST_TOKENS:
             opinions[-1] = replace(opinions[-1], ending_nats=nats[-1])
         if len(words) > 1 and min(nats) < _UNLIKELY_NATS:
-            heard = self._heard(encoded, most_tokens=round(1.5 * len(ids)) + 8)
+            # bounds what Whisper makes up; of a text as long as its audio, three quarters are compared
+            heard = self._heard(encoded, max_length=round(1.5 * len(ids)) + 8)
             for place in beside_unwritten([word.text for word in words], heard):
                 opinions[place] = replace(opinions[place], unwritten=True)
         return opinions
@@ -117,10 +118,13 @@ class TextScorer:
         mel_1FT = np.ascontiguousarray(mel_FT[None, :, :frames], dtype=np.float32)
         return self.model.encode(ctranslate2.StorageView.from_array(mel_1FT)), frames
 
-    def _heard(self, encoded: Any, *, most_tokens: int) -> list[str]:
-        """Words as they would be said, of the likeliest transcript by greedy search."""
+    def _heard(self, encoded: Any, *, max_length: int) -> list[str]:
+        """Words as they would be said, of the likeliest transcript by greedy search.
+
+        CTranslate2 ends an answer at half of ``max_length`` tokens.
+        """
         prompt = [_START_OF_TRANSCRIPT, _NO_TIMESTAMPS]
-        result = self.model.generate(encoded, [prompt], beam_size=1, max_length=most_tokens)[0]
+        result = self.model.generate(encoded, [prompt], beam_size=1, max_length=max_length)[0]
         return [word.text for word in verbalise(self.tokenizer.decode(result.sequences_ids[0]), "en")]
 
     def _score(self, encoded: Any, frames: int, ids: list[int]) -> tuple[list[float], list[int]]:
