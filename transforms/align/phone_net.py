@@ -19,6 +19,7 @@ from torch.nn import functional
 from schemas.errors import UserError
 from schemas.records import Waveform
 from transforms.align.phones import PHONES
+from transforms.cpu_layers import pack_linears
 from transforms.units.ctranslate2_format import read_variables
 from transforms.units.log_mel import HOP_SAMPLES, log_mel, mel_filters
 from transforms.units.whisper_encoder import WhisperEncoder
@@ -37,6 +38,7 @@ class PhoneFeatures:
     def __init__(self, whisper: Path) -> None:
         self._encoder = WhisperEncoder(read_variables(whisper, prefix="encoder/"), layers=_LAYERS)
         self._filters = mel_filters(self._encoder.conv1.in_channels)
+        pack_linears(self._encoder)
         self._max_frames = len(self._encoder.positions_TD)
         self._hidden_TD: list[Tensor] = []
         for block in self._encoder.blocks:
@@ -132,6 +134,8 @@ class PhoneRecogniser:
     def __init__(self, *, whisper: Path, nets: Path) -> None:
         self._features = PhoneFeatures(whisper)
         self._nets = load_nets(nets)
+        for net in self._nets:
+            pack_linears(net)
 
     @torch.inference_mode()
     def log_probs(self, waveform: Waveform) -> Tensor:

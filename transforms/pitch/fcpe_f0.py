@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from schemas.errors import UserError
 from schemas.records import Waveform
+from transforms.cpu_layers import pack_linears
 from transforms.pitch.contour import F0Contour, to_200_hz
 from transforms.pitch.fcpe import fcpe_path
 from transforms.pitch.fcpe_mel import log_mel
@@ -35,6 +36,7 @@ class FcpeF0:
         try:
             stored = torch.load(path, map_location="cpu", weights_only=True)
             self._net = FcpeNet(stored["model"]).to(device)
+            pack_linears(self._net)
         except (KeyError, RuntimeError, ValueError) as error:
             raise UserError(f"pitch.kind: {path} is not FCPE's file ({error}); reinstall torchfcpe==0.0.4") from error
         self._device = device

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from transforms.cpu_layers import SpectralConv, WindowedConv, gelu_of, pack_linears, packs
 from transforms.units.hubert_source import HubertShape
 
 _GROUP_EPS = 1e-5
@@ -59,7 +60,7 @@ class HubertNet(nn.Module):
         self.project_norm = nn.LayerNorm(channels, eps=shape.eps) if has_norm else nn.Identity()
         self.project = nn.Linear(channels, self.dim)
         positions = _folded_weight_norm(state)
-        self.positions = nn.Conv1d(
+        self.positions: nn.Module = nn.Conv1d(
             self.dim,
             self.dim,
             positions.shape[2],
@@ -76,8 +77,18 @@ class HubertNet(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
+    def pack(self) -> None:
+        """Lay the weights out for the processor that they are on, where there is a faster way; not to be undone."""
+        if packs(self.project.weight.device, self.project.weight.dtype):
+            for index in range(1, len(self.convs)):  # the first is small, and mostly a filter of the recording's own
+                self.convs[index] = WindowedConv(cast(nn.Conv1d, self.convs[index]))
+            positions = cast(nn.Conv1d, self.positions)
+            if positions.kernel_size[0] <= SpectralConv.SIZE // 2:
+                self.positions = SpectralConv(positions)
+        pack_linears(self)
+
     def first_filters(self, samples_S: Tensor) -> tuple[Tensor, Tensor]:
-        """The first convolution with the recording's group norm in it: filters ``(C, K)`` and shifts ``(C, 1)``."""
+        """The first convolution with the recording's group norm in it: filters ``(C, K)`` and shifts ``(1, C)``."""
         first_C1K, norm = cast(Tensor, self.convs[0].weight), cast(nn.LayerNorm, self.conv_norms[0])
         windows_TK = samples_S.double().unfold(0, self.shape.kernels[0], self.shape.strides[0])
         mean_K = windows_TK.mean(0)
@@ -88,24 +99,23 @@ class HubertNet(nn.Module):
         scale_C = norm.weight.double() / (variance_C + _GROUP_EPS).sqrt()
         shift_C = norm.bias.double() - (weight_CK @ mean_K) * scale_C
         dtype = first_C1K.dtype
-        return (weight_CK * scale_C[:, None]).to(dtype), shift_C[:, None].to(dtype)
+        return (weight_CK * scale_C[:, None]).to(dtype), shift_C[None].to(dtype)
 
-    def convolve(self, samples_BS: Tensor, filters_BCK: Tensor | None, shifts_BC1: Tensor | None) -> Tensor:
+    def convolve(self, samples_BS: Tensor, filters_BCK: Tensor | None, shifts_B1C: Tensor | None) -> Tensor:
         """Convolutions of blocks of equal length, ``(B, T, C)``.
 
         Args:
             filters_BCK: What ``first_filters`` gave for each block's recording, and the shifts; None for models with
                 layer norms.
         """
-        if filters_BCK is None or shifts_BC1 is None:
-            x_BCT = self._normed(self.convs[0](samples_BS[:, None]), 0)
+        if filters_BCK is None or shifts_B1C is None:
+            x_BTC = self._convolved(0, samples_BS[..., None])
         else:
             windows_BTK = samples_BS.unfold(1, self.shape.kernels[0], self.shape.strides[0])
-            x_BCT = torch.baddbmm(shifts_BC1, filters_BCK, windows_BTK.transpose(1, 2))
-        x_BCT = functional.gelu(x_BCT)
-        for index, conv in enumerate(self.convs[1:], start=1):
-            x_BCT = functional.gelu(self._normed(conv(x_BCT), index))
-        return x_BCT.transpose(1, 2)
+            x_BTC = functional.gelu(torch.baddbmm(shifts_B1C, windows_BTK, filters_BCK.mT))
+        for index in range(1, len(self.convs)):
+            x_BTC = self._convolved(index, x_BTC)
+        return x_BTC
 
     def transform(self, convolved_BTC: Tensor, inside_BT: Tensor | None) -> Tensor:
         """Hidden states ``(B, T, D)``; frames outside mean nothing. ``inside_BT`` is None where all are inside."""
@@ -114,8 +124,7 @@ class HubertNet(nn.Module):
         if inside_BT is not None:
             x_BTD = x_BTD * inside_BT[..., None]
             keys_B11T = inside_BT[:, None, None]
-        frames = x_BTD.shape[1]
-        x_BTD = x_BTD + functional.gelu(self.positions(x_BTD.transpose(1, 2))[..., :frames]).transpose(1, 2)
+        x_BTD = x_BTD + functional.gelu(self._positioned(x_BTD))
         if not self.shape.pre_norm:
             x_BTD = self.norm(x_BTD)
         mixed_BTD = None if self.mix is None else self.mix[0] * x_BTD
@@ -128,11 +137,20 @@ class HubertNet(nn.Module):
         states_BTD: Tensor = x_BTD if mixed_BTD is None else mixed_BTD
         return states_BTD
 
-    def _normed(self, x_BCT: Tensor, index: int) -> Tensor:
-        if not self.shape.conv_layer_norm:
-            return x_BCT
-        normed: Tensor = self.conv_norms[index](x_BCT.transpose(1, 2)).transpose(1, 2)
-        return normed
+    def _positioned(self, x_BTD: Tensor) -> Tensor:
+        positioned_BTD: Tensor
+        if isinstance(self.positions, nn.Conv1d):
+            positioned_BTD = self.positions(x_BTD.mT)[..., : x_BTD.shape[1]].mT
+        else:
+            positioned_BTD = self.positions(x_BTD)
+        return positioned_BTD
+
+    def _convolved(self, index: int, x_BTC: Tensor) -> Tensor:
+        conv = self.convs[index]
+        if isinstance(conv, WindowedConv) and not self.shape.conv_layer_norm:
+            return conv.gelu(x_BTC)
+        out_BTC = conv(x_BTC.mT).mT if isinstance(conv, nn.Conv1d) else conv(x_BTC)
+        return functional.gelu(self.conv_norms[index](out_BTC) if self.shape.conv_layer_norm else out_BTC)
 
     def _state(self, state: Mapping[str, Tensor], positions: Tensor) -> dict[str, Tensor]:
         pairs = {"project": "feature_projection.projection", "positions": "encoder.pos_conv_embed.conv"}
@@ -196,7 +214,7 @@ class _Layer(nn.Module):
         return attended
 
     def _mlp(self, x_BTD: Tensor) -> Tensor:
-        hidden: Tensor = self.mlp_out(functional.gelu(self.mlp_in(x_BTD)))
+        hidden: Tensor = self.mlp_out(gelu_of(self.mlp_in, x_BTD))
         return hidden
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from transforms.cpu_layers import gelu_of
+
 
 class Block(nn.Module):
     """Pre-norm self-attention and MLP."""
@@ -34,7 +36,7 @@ class Block(nn.Module):
         q_BHTE, k_BHTE, v_BHTE = qkv.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, attn_mask=keys_B11T)
         x_BTD = x_BTD + self.attention_out(mixed.transpose(1, 2).reshape(batch, frames, dim))
-        hidden: Tensor = self.mlp_out(functional.gelu(self.mlp_in(self.mlp_norm(x_BTD))))
+        hidden: Tensor = self.mlp_out(gelu_of(self.mlp_in, self.mlp_norm(x_BTD)))
         return x_BTD + hidden
 
 

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from schemas.errors import UserError
 from schemas.records import Waveform
+from transforms.cpu_layers import pack_linears
 from transforms.devices import Device, pick_device
 from transforms.kmeans import Features
 from transforms.units.batching import GPU_PADDED_FRAMES, MAX_PADDED_FRAMES, length_buckets
@@ -44,6 +45,7 @@ class WhisperFeatures:
         self._device = pick_device(device)
         self._dtype = pick_dtype(precision, self._device)
         self._encoder = encoder.to(self._device, self._dtype)
+        pack_linears(self._encoder)
         self._run = torch.compile(self._encoder, dynamic=True) if compiled else self._encoder
         self._filters = mel_filters(encoder.conv1.in_channels).to(self._device)
         self._max_frames, self.feature_dim = encoder.positions_TD.shape
