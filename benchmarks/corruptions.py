@@ -183,16 +183,6 @@ def read_voice(folder: Path) -> list[Recording]:
     return [Recording(row["id"], _read(folder / row["audio"]), row["text"]) for row in rows]
 
 
-def read_timit(folder: Path) -> list[Recording]:
-    """A folder a speaker with ``.wav`` and hand-labelled ``.wrd`` files."""
-    found = []
-    for labels in sorted(folder.glob("*/*.wrd")):
-        rows = [line.split() for line in labels.read_text().splitlines() if line.strip()]
-        name = f"{labels.parent.name}/{labels.stem}"
-        found.append(Recording(name, _read(labels.with_suffix(".wav")), " ".join(row[2] for row in rows)))
-    return found
-
-
 def read_ljspeech(folder: Path) -> list[Recording]:
     """LJ Speech's layout: ``metadata.csv`` of ``id|text|normalised text`` beside the recordings."""
     rows = [line.split("|") for line in (folder / "metadata.csv").read_text(encoding="utf-8").splitlines() if line]

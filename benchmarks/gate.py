@@ -28,12 +28,12 @@ from benchmarks.corruptions import (
     good,
     plain,
     read_ljspeech,
-    read_timit,
     read_voice,
     tokens,
     varied,
 )
 from benchmarks.record import save
+from benchmarks.timit import read_timit
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, SpokenWord
 from transforms.align import gate_calibration
@@ -275,7 +275,7 @@ def main() -> None:
     held = set((PROMPTS / "heldout.txt").read_text().split())
     sets = {"prompts, held out": [item for item in read_voice(PROMPTS) if item.name in held]}
     if arguments.timit:
-        sets["timit-dev"] = read_timit(arguments.timit)
+        sets["timit-dev"] = [item.recording for item in read_timit(arguments.timit)]
     if arguments.ljspeech:
         sets["ljspeech-32"] = read_ljspeech(arguments.ljspeech)
     foreign = [item for voice in voices.values() for item in voice]

@@ -25,9 +25,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.corruptions import Recording, read_ljspeech, read_timit, read_voice, tokens
+from benchmarks.corruptions import Recording, read_ljspeech, read_voice, tokens
 from benchmarks.gate import PROMPTS
 from benchmarks.record import save
+from benchmarks.timit import read_timit
 from pipelines.segment.cutting import Cutter, Passage
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SourceRow, Waveform
@@ -270,11 +271,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     gate, transcriber = GateConfig().load(), load_transcriber()
-    timit = read_timit(arguments.timit)
-    labels = {
-        item.name: [int(line.split()[0]) for line in (arguments.timit / f"{item.name}.wrd").read_text().splitlines()]
-        for item in timit
-    }
+    timit = [item.recording for item in read_timit(arguments.timit)]
+    labels = {item.name: [start for start, _ in item.spans] for item in timit}
     prompts = [item for item in read_voice(PROMPTS) if len(item.text.split()) >= 3]
     pool = [*timit, *read_ljspeech(arguments.ljspeech), *prompts]
     items = draw(pool, seconds=60 * arguments.minutes, rng=random.Random(2))

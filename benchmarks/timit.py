@@ -5,6 +5,7 @@ from pathlib import Path
 
 import soundfile
 
+from benchmarks.corruptions import Recording
 from schemas.errors import RecordError
 from schemas.records import SpokenWord, Waveform
 from transforms.align.protocol import Aligner, Alignment
@@ -20,8 +21,13 @@ class Labelled:
     words: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
 
+    @property
+    def recording(self) -> Recording:
+        return Recording(f"{self.speaker}/{self.name}", self.waveform, " ".join(self.words), self.spans)
+
 
 def read_timit(folder: Path) -> list[Labelled]:
+    """A folder a speaker with ``.wav`` and hand-labelled ``.wrd`` files."""
     found = []
     for labels in sorted(folder.glob("*/*.wrd")):
         rows = [line.split() for line in labels.read_text().splitlines() if line.strip()]
