@@ -102,8 +102,7 @@ class TextScorer:
         if len(encoding.ids) <= _MOST_TOKENS:
             opinions[-1] = replace(opinions[-1], ending_nats=nats[-1])
         if len(words) > 1 and min(nats) < _UNLIKELY_NATS:
-            # bounds what Whisper makes up; of a text as long as its audio, three quarters are compared
-            heard = self._heard(encoded, max_length=round(1.5 * len(ids)) + 8)
+            heard = self._heard(encoded, most_tokens=round(1.5 * len(ids)) + 8)  # bounds what Whisper makes up
             for place in beside_unwritten([word.text for word in words], heard):
                 opinions[place] = replace(opinions[place], unwritten=True)
         return opinions
@@ -118,12 +117,10 @@ class TextScorer:
         mel_1FT = np.ascontiguousarray(mel_FT[None, :, :frames], dtype=np.float32)
         return self.model.encode(ctranslate2.StorageView.from_array(mel_1FT)), frames
 
-    def _heard(self, encoded: Any, *, max_length: int) -> list[str]:
-        """Words as they would be said, of the likeliest transcript by greedy search.
-
-        CTranslate2 ends an answer at half of ``max_length`` tokens.
-        """
+    def _heard(self, encoded: Any, *, most_tokens: int) -> list[str]:
+        """Words as they would be said, of the likeliest transcript by greedy search."""
         prompt = [_START_OF_TRANSCRIPT, _NO_TIMESTAMPS]
+        max_length = min(2 * most_tokens, _MOST_TOKENS)  # CTranslate2 ends an answer at half of it
         result = self.model.generate(encoded, [prompt], beam_size=1, max_length=max_length)[0]
         return [word.text for word in verbalise(self.tokenizer.decode(result.sequences_ids[0]), "en")]
 
@@ -167,7 +164,7 @@ def load_text_scorer() -> TextScorer:
 
 
 def text_scorer_fingerprint() -> str:
-    return f"whisper-align/3/int8/{MODEL_SHA256[:16]}"
+    return f"whisper-align/4/int8/{MODEL_SHA256[:16]}"
 
 
 def word_windows(words: Sequence[AlignedWord], *, num_samples: int) -> list[tuple[int, int, int, int]]:
