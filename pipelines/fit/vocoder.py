@@ -1,9 +1,10 @@
 """Fits a vocoder on recordings: tokens to log-mel by regression, log-mel to waveform by a HiFi-GAN.
 
-Five phases, each resumed from its own checkpoint; only those marked * depend on the tokens:
+Six phases, each resumed from its own checkpoint; only those marked * depend on the tokens:
 
     wave        log-mel and F0 -> waveform, spectral distance, from ``adversarial_from`` on also discriminators
     acoustic *  units, pitch, style, speaker -> log-mel, F0, voicing
+    sharpen *   the same against a discriminator of log-mels
     durations * deduplicated units -> frames
     refine *    wave again, on the log-mels that the acoustic half predicts
     save        ``vocoder.safetensors`` (half precision), ``vocoder.json``, ``card.md``
@@ -12,7 +13,7 @@ Five phases, each resumed from its own checkpoint; only those marked * depend on
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ from safetensors.torch import save_file
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, fit_durations
 from pipelines.fit.vocoder_card import vocoder_card
 from pipelines.fit.vocoder_data import FittingRecording, add_codes, read_recordings, shifted
-from pipelines.fit.vocoder_losses import Judges
+from pipelines.fit.vocoder_losses import Judges, MelJudge
+from pipelines.fit.vocoder_sharpen import Sharpener
 from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_wave, true_mel
 from pipelines.yaml_config import Section
 from schemas.errors import UserError
@@ -32,6 +34,7 @@ from transforms.backend import BackendConfig, digest_json
 from transforms.devices import Device, pick_device
 from transforms.encoder import SpeechEncoderConfig
 from transforms.registry import Role, config_class
+from transforms.units.protocol import UnitsConfig
 from transforms.vocoder._acoustic import AcousticModel
 from transforms.vocoder._generator import Generator
 from transforms.vocoder._mel import MEL_HOP_SAMPLES
@@ -79,9 +82,13 @@ class VocoderFitConfig(Section):
     acoustic_batch: int = Field(default=8, ge=1)
     acoustic_crop_units: int = Field(default=100, ge=8)
     acoustic_shifts_samples: tuple[int, ...] = Field(
-        default=(320,), description="recordings are also encoded from these samples on, for more variety of tokens"
+        default=(160, 320, 480),
+        description="recordings are also encoded from these samples on, for more variety of tokens",
     )
     acoustic_learning_rate: float = Field(default=1e-3, gt=0)
+    sharpen_steps: int = Field(default=2500, ge=0, description="of the acoustic half against a discriminator; 0: none")
+    sharpen_learning_rate: float = Field(default=5e-4, gt=0)
+    mel_judge_channels: tuple[int, ...] = Field(default=(24, 48, 64, 64), min_length=1)
     duration_steps: int = Field(default=1000, ge=1)
     refine_steps: int = Field(
         default=0, ge=0, description="more wave steps, on the mels that the acoustic half predicts"
@@ -259,8 +266,12 @@ class _Fit:
     def _fit_acoustic(self) -> tuple[AcousticTrainer, dict[str, float]]:
         config = self._config
         torch.manual_seed(self._seed)
+        model = AcousticModel(acoustic_shape(self._description))
+        vectors_KP = cast(UnitsConfig, config.units).code_vectors()
+        if vectors_KP is not None:
+            model.place_units(vectors_KP)
         trainer = AcousticTrainer(
-            AcousticModel(acoustic_shape(self._description)),
+            model,
             [*self._training, *self._shifted],
             self._validation,
             hops={kind: stream.hop_samples for kind, stream in self._description.streams.items()},
@@ -281,11 +292,38 @@ class _Fit:
             ),
             say=self._say,
         )
-        figures = {
-            f"acoustic_mel_l1_{name}": trainer.validate(with_prosody=with_prosody)
-            for name, with_prosody in (("expressive", True), ("base", False))
-        }
+        figures = self._acoustic_errors(trainer, "acoustic")
+        self._sharpen(trainer)
+        if config.sharpen_steps:
+            figures |= self._acoustic_errors(trainer, "sharpened")
         return trainer, figures
+
+    def _acoustic_errors(self, trainer: AcousticTrainer, name: str) -> dict[str, float]:
+        return {
+            f"{name}_mel_l1_{kind}": trainer.validate(with_prosody=with_prosody)
+            for kind, with_prosody in (("expressive", True), ("base", False))
+        }
+
+    def _sharpen(self, trainer: AcousticTrainer) -> None:
+        config = self._config
+        if not config.sharpen_steps:
+            return
+        torch.manual_seed(self._seed)
+        sharpener = Sharpener(
+            trainer,
+            MelJudge(config.mel_judge_channels),
+            learning_rate=config.sharpen_learning_rate,
+            bf16=config.bf16,
+            seed=self._seed,
+            device=self._device,
+        )
+        settings = self._settings("acoustic_", "sharpen_", "mel_judge_")
+        sharpener.run(
+            steps=config.sharpen_steps,
+            batch=config.acoustic_batch,
+            checkpoint=self._checkpoint("sharpen", [settings, self._description.model_dump(mode="json")]),
+            say=self._say,
+        )
 
     def _refine(self, wave: WaveTrainer, acoustic: AcousticTrainer) -> tuple[Generator, float]:
         by_index = {recording.index: recording for recording in self._recordings}

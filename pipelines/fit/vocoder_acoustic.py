@@ -8,6 +8,7 @@ recordings kept apart is what is used.
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -53,16 +54,32 @@ def drop_streams(codes_B3U: np.ndarray, model: AcousticModel, rng: np.random.Gen
     return dropped
 
 
-def acoustic_loss(
-    out: Acoustics, mel_BMT: torch.Tensor, f0_BT: torch.Tensor, inside_BT: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+class AcousticBatch(NamedTuple):
+    """Crops at 100 frames a second.
+
+    Args:
+        codes: Units, pitch and style at the unit rate, shape ``(B, 3, U)``.
+        speakers: Shape ``(B,)``.
+        mel: Log-mel, shape ``(B, 80, T)``.
+        f0: Hz, 0 where unvoiced, shape ``(B, T)``.
+        inside: 1.0 where the recording goes on, else 0.0; shape ``(B, T)``.
+    """
+
+    codes: torch.Tensor
+    speakers: torch.Tensor
+    mel: torch.Tensor
+    f0: torch.Tensor
+    inside: torch.Tensor
+
+
+def acoustic_loss(out: Acoustics, batch: AcousticBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Total and mel L1, over frames inside the recordings."""
-    frames = inside_BT.sum().clamp(min=1)
-    mel = ((out.mel - mel_BMT).abs().mean(1) * inside_BT).sum() / frames
-    voiced_BT = (f0_BT > 0) & (inside_BT > 0)
-    log_f0_BT = torch.log(f0_BT.clamp(min=1.0))
+    frames = batch.inside.sum().clamp(min=1)
+    mel = ((out.mel - batch.mel).abs().mean(1) * batch.inside).sum() / frames
+    voiced_BT = (batch.f0 > 0) & (batch.inside > 0)
+    log_f0_BT = torch.log(batch.f0.clamp(min=1.0))
     f0 = ((out.log_f0 - log_f0_BT).abs() * voiced_BT).sum() / voiced_BT.sum().clamp(min=1)
-    voicing = functional.binary_cross_entropy_with_logits(out.voicing, (f0_BT > 0).float(), weight=inside_BT)
+    voicing = functional.binary_cross_entropy_with_logits(out.voicing, (batch.f0 > 0).float(), weight=batch.inside)
     return mel + _F0_WEIGHT * f0 + _VOICING_WEIGHT * voicing, mel
 
 
@@ -137,17 +154,27 @@ class AcousticTrainer:
         self.model.eval()
         return self._best_error
 
-    def _train_step(self, steps: int, batch: int) -> None:
+    def _train_step(self, steps: int, size: int) -> None:
         self.model.train()
         rng = np.random.default_rng([self._seed, 2, self._step])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout
         warm = min(1.0, (self._step + 1) / 100)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate * warm * 0.5 * (1.0 + math.cos(math.pi * self._step / steps))
+        batch = self.draw(rng, size)
+        loss, _ = acoustic_loss(self.regress(batch), batch)
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self._optimiser.step()
+        self._step += 1
+
+    def draw(self, rng: np.random.Generator, size: int) -> AcousticBatch:
+        """Crops of training recordings, streams and units dropped at random."""
         ratio = self.model.shape.frames_per_unit
         frames = self._crop_units * ratio
         codes, mels, f0s, inside, speakers = [], [], [], [], []
-        for recording, start in self._sampler.draw(rng, batch):
+        for recording, start in self._sampler.draw(rng, size):
             row = self._codes[recording.audio_sha256][:, start // ratio : start // ratio + self._crop_units]
             lacking = self._crop_units - row.shape[1]
             codes.append(np.pad(row, ((0, 0), (0, lacking)), mode="edge"))
@@ -155,18 +182,14 @@ class AcousticTrainer:
             f0s.append(cut(recording.f0_hz, start, frames))
             inside.append((np.arange(frames) < frames - lacking * ratio).astype(np.float32))
             speakers.append(self._speakers.index(recording.speaker))
-        dropped = torch.from_numpy(drop_streams(np.stack(codes), self.model, rng)).to(self._device)
+        dropped = drop_streams(np.stack(codes), self.model, rng)
+        arrays = (dropped, np.array(speakers), *(np.stack(part) for part in (mels, f0s, inside)))
+        return AcousticBatch(*(torch.from_numpy(array).to(self._device) for array in arrays))
+
+    def regress(self, batch: AcousticBatch) -> Acoustics:
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            out = self.model(dropped[:, 0], dropped[:, 1], dropped[:, 2], torch.tensor(speakers, device=self._device))
-        out = Acoustics(*(part.float() for part in out))
-        loss, _ = acoustic_loss(
-            out, *(torch.from_numpy(np.stack(part)).to(self._device) for part in (mels, f0s, inside))
-        )
-        self._optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self._optimiser.step()
-        self._step += 1
+            out = self.model(*batch.codes.unbind(1), batch.speakers)
+        return Acoustics(*(part.float() for part in out))
 
     def validate(self, *, with_prosody: bool) -> float:
         """Mean mel L1 over all validation frames."""

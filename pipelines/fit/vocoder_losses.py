@@ -2,7 +2,8 @@
 
 Multi-resolution STFT loss (Yamamoto et al., 2020), mel L1 and feature matching (HiFi-GAN, Kong et al., 2020), a
 multi-period discriminator (ibid.) and a multi-resolution spectrogram discriminator (UnivNet, Jang et al., 2021),
-both narrow enough for a CPU; and, where a fit asks for it, HiFi-GAN's multi-scale discriminator.
+both narrow enough for a CPU; and, where a fit asks for it, HiFi-GAN's multi-scale discriminator. The acoustic half has
+a judge of its own, of log-mels.
 """
 
 import math
@@ -12,6 +13,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
 
 from transforms.vocoder._mel import log_mel, magnitudes
 
@@ -110,6 +112,27 @@ class ScaleJudge(nn.Module):
             x = functional.leaky_relu(layer(x), _SLOPE)
             features.append(x)
         return self.last(x), features
+
+
+class MelJudge(nn.Module):
+    """Sees patches of a log-mel (PatchGAN, Isola et al. 2017), for the acoustic half."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        widths = [1, *channels]
+        self.layers = nn.ModuleList(
+            weight_norm(nn.Conv2d(low, high, (3, 5), stride=2 if place < 2 else 1, padding=(1, 2)))
+            for place, (low, high) in enumerate(pairwise(widths))
+        )
+        self.last = weight_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
+
+    def forward(self, mel_BMT: torch.Tensor) -> list[Judgement]:
+        x = mel_BMT[:, None] / 2.0 + 2.5
+        features = []
+        for layer in self.layers:
+            x = functional.leaky_relu(layer(x), 2 * _SLOPE)
+            features.append(x)
+        return [(self.last(x), features)]
 
 
 class Judges(nn.Module):

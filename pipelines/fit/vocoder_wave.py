@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from pipelines.fit.running_mean import RunningMean
 from pipelines.fit.vocoder_checkpoint import Checkpoint
 from pipelines.fit.vocoder_data import CropSampler, FittingRecording, cut
 from pipelines.fit.vocoder_losses import (
@@ -30,7 +31,6 @@ _SPECTRAL_WEIGHT = 5.0
 _FEATURE_WEIGHT = 2.0
 _EDGE_FRAMES = 2  # of a crop, whose STFTs saw zeros instead of the neighbourhood
 _MAX_GRADIENT = 20.0
-_EMA_DECAY = 0.998
 _MAX_LOG_GAIN = 0.5  # recordings are made up to 4 dB louder or softer
 
 #: The log-mel, shape (80, T), that a generator is given for a recording; the number chooses among several.
@@ -60,7 +60,7 @@ class WaveTrainer:
     ) -> None:
         self.generator, self.judges = generator.to(device), judges.to(device)
         self._device = device
-        self.mean = {name: value.detach().clone() for name, value in generator.state_dict().items()}
+        self._mean = RunningMean(generator)
         self._bf16, self._rate = bf16, learning_rate
         self._seed, self._phase = seed, phase
         self._make = torch.optim.AdamW(generator.parameters(), lr=learning_rate, betas=(0.8, 0.99))
@@ -70,7 +70,7 @@ class WaveTrainer:
     def parts(self) -> dict[str, object]:
         return {
             "generator": self.generator.state_dict(),
-            "mean": self.mean,
+            "mean": self._mean.values,
             "judges": self.judges.state_dict(),
             "make": self._make.state_dict(),
             "judge": self._judge.state_dict(),
@@ -83,7 +83,7 @@ class WaveTrainer:
         self._make.load_state_dict(parts["make"])  # type: ignore[arg-type]
         self._judge.load_state_dict(parts["judge"])  # type: ignore[arg-type]
         mean: dict[str, torch.Tensor] = parts["mean"]  # type: ignore[assignment]
-        self.mean = {name: value.to(self._device) for name, value in mean.items()}
+        self._mean.values = {name: value.to(self._device) for name, value in mean.items()}
         self.step = int(parts["step"])  # type: ignore[call-overload]
 
     def follow(self, earlier: "WaveTrainer") -> None:
@@ -93,7 +93,7 @@ class WaveTrainer:
 
     def mean_generator(self, like: Generator) -> Generator:
         """``like`` with the running mean of the weights, ready to use."""
-        like.load_state_dict(self.mean)
+        like.load_state_dict(self._mean.values)
         return like.to(self._device).eval()
 
     def train_step(
@@ -133,7 +133,7 @@ class WaveTrainer:
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), _MAX_GRADIENT)
         self._make.step()
         self.step += 1
-        self._average()
+        self._mean.update(self.generator, step=self.step)
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _train_judges(self, real_BN: torch.Tensor, fake_BN: torch.Tensor) -> torch.Tensor:
@@ -144,11 +144,6 @@ class WaveTrainer:
         torch.nn.utils.clip_grad_norm_(self.judges.parameters(), _MAX_GRADIENT)
         self._judge.step()
         return loss
-
-    def _average(self) -> None:
-        decay = min(_EMA_DECAY, (1 + self.step) / (10 + self.step))
-        for name, value in self.generator.state_dict().items():
-            self.mean[name].lerp_(value.detach(), 1.0 - decay)
 
     def _batch(
         self, rng: np.random.Generator, sampler: CropSampler, mels: Mels, batch: int

@@ -11,6 +11,7 @@ from transforms.backend import BackendConfig, digest_json
 from transforms.devices import Device
 from transforms.digests import cached_digest
 from transforms.encoder import SpeechEncoder
+from transforms.kmeans import Features
 from transforms.units.codebook_files import read_codebook
 from transforms.units.hubert_source import HubertSource, find_source
 from transforms.units.linear_files import SUFFIXES, Activation, read_linear
@@ -97,6 +98,10 @@ class HubertUnitsConfig(BackendConfig):
         if self._is_linear:
             parts += [self.activation or "relu", self.blank]
         return digest_json(parts)
+
+    def code_vectors(self) -> Features | None:
+        """See ``UnitsConfig``: the centroids of a k-means; a linear quantizer has none."""
+        return None if self._is_linear else read_codebook(self.codebook_path).centroids
 
     def load_features(self) -> FeatureExtractor:
         from transforms.units.hubert_model import HubertFeatures

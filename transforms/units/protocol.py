@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from schemas.records import Waveform
+from transforms.encoder import SpeechEncoderConfig
 from transforms.kmeans import Features
 
 if TYPE_CHECKING:
@@ -35,3 +36,9 @@ class FeatureConfig(Protocol):
         ...
 
     def load_features(self) -> FeatureExtractor: ...
+
+
+class UnitsConfig(SpeechEncoderConfig, Protocol):
+    def code_vectors(self) -> Features | None:
+        """A point for each code, shape ``(K, P)``, codes that sound alike near each other; None if there are none."""
+        ...

@@ -12,7 +12,7 @@ from transforms.backend import BackendConfig, digest_json
 from transforms.devices import Device
 from transforms.digests import cached_digest
 from transforms.encoder import SpeechEncoder
-from transforms.kmeans import codebook_size
+from transforms.kmeans import Features, codebook_size, load_codebook
 from transforms.units.precision import Precision
 from transforms.units.protocol import FeatureExtractor
 from transforms.units.whisper_weights import MODEL_SHA256, tiny_en_folder
@@ -78,6 +78,10 @@ class WhisperUnitsConfig(BackendConfig):
     @property
     def fingerprint(self) -> str:
         return digest_json([self.features_fingerprint, cached_digest(self.codebook_path)])
+
+    def code_vectors(self) -> Features:
+        """See ``UnitsConfig``: the centroids."""
+        return load_codebook(self.codebook_path).centroids
 
     def load_features(self) -> FeatureExtractor:
         from transforms.units.whisper_model import WhisperFeatures

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from schemas.records import TokenIds
+from transforms.kmeans import Features
 from transforms.vocoder._mel import MEL_BANDS, MEL_HOP_SAMPLES
 
 _KERNEL = 7
@@ -98,6 +99,15 @@ class AcousticModel(nn.Module):
         self.fine = nn.Sequential(*(ConvNeXtBlock(shape.fine_width, shape.dropout) for _ in range(shape.fine_blocks)))
         self.norm = nn.LayerNorm(shape.fine_width)
         self.exit = nn.Linear(shape.fine_width, MEL_BANDS + 2)
+
+    @torch.no_grad()
+    def place_units(self, vectors_KP: Features) -> None:
+        """Start the units' embeddings from a random projection of these vectors, so that codes which sound alike are
+        near each other before any of them was trained; the seed is torch's.
+        """
+        points_KP = torch.from_numpy(vectors_KP - vectors_KP.mean(0))
+        projection_PD = torch.randn(points_KP.shape[1], self.units.embedding_dim) / points_KP.shape[1] ** 0.5
+        self.units.weight[: len(points_KP)] = points_KP / points_KP.std() @ projection_PD
 
     def forward(
         self, units_BU: torch.Tensor, pitch_BU: torch.Tensor, style_BU: torch.Tensor, speaker_B: torch.Tensor

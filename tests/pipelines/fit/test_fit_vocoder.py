@@ -1,5 +1,6 @@
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 import soundfile as sf
 import torch
 
+from pipelines.fit import vocoder_sharpen
 from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
-from pipelines.fit.vocoder_acoustic import deduplicate, drop_streams
+from pipelines.fit.vocoder_acoustic import AcousticTrainer, deduplicate, drop_streams
+from pipelines.fit.vocoder_checkpoint import Checkpoint
 from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings, shifted, to_100_hz
-from pipelines.fit.vocoder_losses import Judges, ScaleJudge
+from pipelines.fit.vocoder_losses import Judges, MelJudge, ScaleJudge
+from pipelines.fit.vocoder_sharpen import Sharpener
 from pipelines.fit.vocoder_wave import WaveTrainer, true_mel
 from schemas.errors import UserError
 from schemas.records import SourceRow, Stream, Utterance
@@ -44,6 +48,8 @@ SMALL = {
     "acoustic_steps": 2,
     "acoustic_batch": 2,
     "acoustic_crop_units": 16,
+    "sharpen_steps": 2,
+    "mel_judge_channels": [4, 4],
     "duration_steps": 2,
     "refine_steps": 1,
     "period_judge_channels": [4, 4],
@@ -101,6 +107,52 @@ def test_a_restored_trainer_takes_the_same_steps(recordings: list[FittingRecordi
     train(resumed, recordings, 2, adversarial=True)
     for name, value in whole.generator.state_dict().items():
         torch.testing.assert_close(resumed.generator.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+def sharpener(recordings: list[FittingRecording]) -> tuple[AcousticModel, Sharpener]:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    coded = [
+        replace(each, codes={"units": rng.integers(20, size=each.mel.shape[1] // 4).astype(np.int32)})
+        for each in recordings
+    ]
+    model = AcousticModel(AcousticShape(20, 8, 5, 2, 640, 16, 12, 1, 1, 4, 0.1))
+    options = {"crop_units": 20, "weights": {}, "learning_rate": 1e-3, "bf16": False, "seed": 0}
+    device = torch.device("cpu")
+    trainer = AcousticTrainer(
+        model, coded, coded[:1], hops={"units": 640}, speakers=("ann", "bob"), device=device, **options
+    )
+    return model, Sharpener(trainer, MelJudge((4, 4, 4)), learning_rate=5e-3, bf16=False, seed=0, device=device)
+
+
+def test_a_resumed_sharpening_takes_the_same_steps(recordings: list[FittingRecording], tmp_path: Path) -> None:
+    whole, its = sharpener(recordings)
+    start = {name: value.clone() for name, value in whole.state_dict().items()}
+    its.run(steps=4, batch=2, checkpoint=tmp_path / "whole.pt", say=print)
+    state = torch.load(tmp_path / "whole.pt", weights_only=True)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, state["mean"][name])  # the model is left at the running mean
+        assert not torch.equal(value, start[name]) or not torch.any(start[name])
+
+    _, first = sharpener(recordings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vocoder_sharpen, "_SAVE_EVERY", 2)
+        patch.setattr(Checkpoint, "save", stopping_after(Checkpoint.save))
+        with pytest.raises(KeyboardInterrupt):
+            first.run(steps=4, batch=2, checkpoint=tmp_path / "half.pt", say=print)
+    assert torch.load(tmp_path / "half.pt", weights_only=True)["step"] == 2
+    resumed, second = sharpener(recordings)
+    second.run(steps=4, batch=2, checkpoint=tmp_path / "half.pt", say=print)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+def stopping_after(save: Callable[[Checkpoint, dict[str, object]], None]) -> Callable[..., None]:
+    def save_and_stop(self: Checkpoint, state: dict[str, object]) -> None:
+        save(self, state)
+        raise KeyboardInterrupt
+
+    return save_and_stop
 
 
 def test_a_fitted_folder_is_loaded_and_speaks_its_tokens_only(tmp_path: Path) -> None:
@@ -162,6 +214,18 @@ def test_streams_are_dropped_together_and_alone() -> None:
     assert abs((style & ~pitch).mean() - 0.1) < 0.03
     assert abs((dropped[:, 0] == 20).mean() - 0.05) < 0.01
     assert (codes == 1).all()
+
+
+def test_embeddings_start_where_their_codes_lie() -> None:
+    shape = AcousticShape(500, 8, 5, 1, 640, 64, 8, 1, 1, 4, 0.0)
+    model = AcousticModel(shape)
+    dropped = model.units.weight[-1].clone()
+    vectors = WhisperUnitsConfig().code_vectors()
+    model.place_units(vectors)
+    assert torch.equal(model.units.weight[-1], dropped)  # the entry of a dropped unit is no code's
+    apart = torch.pdist(torch.from_numpy(vectors))
+    assert np.corrcoef(apart, torch.pdist(model.units.weight[:-1].detach()))[0, 1] > 0.8
+    assert 0.5 < model.units.weight[:-1].std() < 2.0
 
 
 def test_runs_and_their_lengths() -> None:

@@ -145,6 +145,12 @@ def test_units_are_the_nearest_centroids_of_the_features(folder, noises):
     for ids, features in zip(backend.load().encode(noises), backend.load_features().features(noises), strict=True):
         assert ids.dtype == np.int32
         assert np.array_equal(ids, codebook.assign(features))
+    assert np.array_equal(backend.code_vectors(), codebook.centroids)
+
+
+def test_a_linear_quantizer_has_no_code_vectors(folder, tmp_path):
+    (tmp_path / "quantizer.pt").touch()
+    assert config(folder, codebook=str(tmp_path / "quantizer.pt")).code_vectors() is None
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -1,0 +1,18 @@
+"""An exponential mean over a model's weights: what an adversarial training is used at, as its last step is noisy."""
+
+import torch
+
+_DECAY = 0.998
+
+
+class RunningMean:
+    """``values``: name to tensor, like a state dict; may be set to what was saved."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.values = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    def update(self, model: torch.nn.Module, *, step: int) -> None:
+        """``step``: how many there were; the first ones count little for long."""
+        decay = min(_DECAY, (1 + step) / (10 + step))
+        for name, value in model.state_dict().items():
+            self.values[name].lerp_(value.detach(), 1.0 - decay)

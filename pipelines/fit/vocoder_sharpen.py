@@ -1,0 +1,136 @@
+"""Sharpens the acoustic half: regression gives the middle of all log-mels that the tokens may stand for, a blur.
+
+From where the regression left it, the model goes on against a discriminator of log-mel patches with feature matching
+(Isola et al., 2017; on acoustic models, Yang et al., 2021, "GANSpeech"), the regression's own loss beside them. The
+running mean of the weights is what is used. The distance to the true log-mel rises; that the words are clearer is for
+the speech to show (``docs/decisions.md``).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipelines.fit.running_mean import RunningMean
+from pipelines.fit.vocoder_acoustic import AcousticBatch, AcousticTrainer, acoustic_loss
+from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.fit.vocoder_losses import Judgement, MelJudge, adversarial_loss, feature_matching_loss, judges_loss
+from transforms.vocoder._acoustic import Acoustics
+
+_ADVERSARIAL_WEIGHT, _FEATURE_WEIGHT = 0.1, 1.0
+_RAMP_STEPS = 300  # in which the judge's word comes to count
+_PATCH_FRAMES = 160
+_SAY_EVERY = 250
+_SAVE_EVERY = 200
+_JUDGE_BETAS = (0.5, 0.9)
+
+
+class Sharpener:
+    """One step at a time; the batch of a step is a function of ``(seed, step)``."""
+
+    def __init__(
+        self,
+        trainer: AcousticTrainer,
+        judge: MelJudge,
+        *,
+        learning_rate: float,
+        bf16: bool,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._trainer, self._model, self._judge = trainer, trainer.model, judge.to(device)
+        self._rate, self._bf16, self._seed, self._device = learning_rate, bf16, seed, device
+        self._mean = RunningMean(self._model)
+        self._make = torch.optim.AdamW(self._model.parameters(), lr=learning_rate, weight_decay=0.05)
+        self._judging = torch.optim.AdamW(judge.parameters(), lr=learning_rate, betas=_JUDGE_BETAS)
+        self._step = 0
+
+    def run(self, *, steps: int, batch: int, checkpoint: Path | None, say: Callable[[str], None]) -> None:
+        """Train, and leave the running mean in the model."""
+        saved = Checkpoint(checkpoint)
+        state = saved.load()
+        if state is not None:
+            self._restore(state)
+        self._model.train()
+        sums: dict[str, list[float]] = {}
+        while self._step < steps:
+            for name, value in self._train_step(steps, batch).items():
+                sums.setdefault(name, []).append(value)
+            if self._step % _SAY_EVERY == 0:
+                say(f"sharpen step {self._step}: " + ", ".join(f"{n} {np.mean(v):.3f}" for n, v in sums.items()))
+                sums.clear()
+            if self._step % _SAVE_EVERY == 0 or self._step == steps:
+                saved.save(self._parts())
+        self._model.load_state_dict(self._mean.values)
+        self._model.eval()
+
+    def _train_step(self, steps: int, size: int) -> dict[str, float]:
+        rng = np.random.default_rng([self._seed, 5, self._step])
+        torch.manual_seed(int(rng.integers(2**31)))  # dropout
+        for optimiser in (self._make, self._judging):
+            for group in optimiser.param_groups:
+                group["lr"] = self._rate * (1.0 - 0.9 * self._step / steps)
+        batch = self._trainer.draw(rng, size)
+        out = self._trainer.regress(batch)
+        loss, mel = acoustic_loss(out, batch)
+        losses = {"mel": mel}
+        real, fake = _patches(batch, out, rng)
+        if len(real):
+            losses["judge"] = self._train_judge(real, fake.detach())
+            self._judge.requires_grad_(False)
+            judged = self._judged(fake)
+            losses["adversarial"] = adversarial_loss(judged)
+            losses["features"] = feature_matching_loss(self._judged(real), judged)
+            self._judge.requires_grad_(True)
+            weight = min(1.0, self._step / _RAMP_STEPS)
+            loss = loss + weight * (_ADVERSARIAL_WEIGHT * losses["adversarial"] + _FEATURE_WEIGHT * losses["features"])
+        self._make.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._make.step()
+        self._step += 1
+        self._mean.update(self._model, step=self._step)
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _judged(self, mel_BMT: torch.Tensor) -> list[Judgement]:
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            judged: list[Judgement] = self._judge(mel_BMT)
+        return judged
+
+    def _train_judge(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        loss = judges_loss(self._judged(real), self._judged(fake))
+        self._judging.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._judge.parameters(), 1.0)
+        self._judging.step()
+        return loss
+
+    def _parts(self) -> dict[str, object]:
+        return {
+            "model": self._model.state_dict(),
+            "mean": self._mean.values,
+            "judge": self._judge.state_dict(),
+            "make": self._make.state_dict(),
+            "judging": self._judging.state_dict(),
+            "step": self._step,
+        }
+
+    def _restore(self, parts: dict[str, object]) -> None:
+        self._model.load_state_dict(parts["model"])  # type: ignore[arg-type]
+        self._judge.load_state_dict(parts["judge"])  # type: ignore[arg-type]
+        self._make.load_state_dict(parts["make"])  # type: ignore[arg-type]
+        self._judging.load_state_dict(parts["judging"])  # type: ignore[arg-type]
+        mean: dict[str, torch.Tensor] = parts["mean"]  # type: ignore[assignment]
+        self._mean.values = {name: value.to(self._device) for name, value in mean.items()}
+        self._step = int(parts["step"])  # type: ignore[call-overload]
+
+
+def _patches(batch: AcousticBatch, out: Acoustics, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same frames of the true and the regressed log-mels, of the crops whose recordings go on so far."""
+    frames = batch.mel.shape[2]
+    length = min(_PATCH_FRAMES, frames)
+    start = int(rng.integers(frames - length + 1))
+    chosen = slice(start, start + length)
+    whole_B = batch.inside[:, chosen].amin(1) > 0
+    return batch.mel[whole_B][..., chosen], out.mel[whole_B][..., chosen]
