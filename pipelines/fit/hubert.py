@@ -10,19 +10,22 @@ On several GPUs: ``torchrun --nproc-per-node N -m pipelines.cli fit hubert JOB.y
 that the first one has made and takes its share of each batch.
 """
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
+from safetensors.torch import load_file, save_file
 
 from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings, make_targets
 from pipelines.fit.hubert_network import Pretraining, build_model
 from pipelines.fit.hubert_training import Processes, TrainingSettings, train
 from pipelines.fit.report import FitData, IndexedRecordings, write_card
 from pipelines.yaml_config import Section
+from schemas.records import SourceRow
 from transforms.backend import digest_json
 from transforms.devices import Device, pick_device
 from transforms.units.hubert import HubertUnitsConfig
@@ -84,6 +87,7 @@ class HubertFitConfig(Section):
     max_frames: int = Field(default=1_000_000, ge=2)
     save_every: int = Field(default=1000, ge=1)
     bf16: bool = Field(default=False, description="for GPUs, and CPUs with AVX-512 bf16 or AMX")
+    store_half: bool = Field(default=False, description="write the finished model in half precision")
     device: Device = "auto"
 
     @model_validator(mode="after")
@@ -133,7 +137,7 @@ class _Fit:
         self._processes = processes
         self._say = say if processes.is_first else lambda _: None
         self.data = FitData()
-        self._depends: list[object] = [config.architecture, seed]
+        self._depends: list[object] = [config.architecture, seed, _digest_of_rows(recordings.rows)]
 
     def iterate(self, number: int, iteration: Iteration, before: Path | None) -> tuple[Path, dict[str, float]]:
         """Targets, then training; the folder of the model and its figures."""
@@ -190,6 +194,14 @@ class _Fit:
         return iteration.encoder
 
 
+def _digest_of_rows(rows: Sequence[SourceRow]) -> str:
+    """Of which recordings there are and where, not of their audio."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps([row.source, row.utterance_id, row.audio, row.audio_row]).encode())
+    return digest.hexdigest()
+
+
 def _publish(
     model: Path, output: Path, data: FitData, config: HubertFitConfig, *, seed: int, figures: dict[str, float]
 ) -> None:
@@ -197,6 +209,9 @@ def _publish(
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(model.iterdir()):
         (target / path.name).write_bytes(path.read_bytes())
+    if config.store_half:
+        weights = target / "model.safetensors"
+        save_file({name: value.half() for name, value in load_file(weights).items()}, weights, {"format": "pt"})
     layers = json.loads((target / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
     fingerprint = HubertUnitsConfig(model=str(target), layer=layers, codebook="").features_fingerprint
     write_card(
