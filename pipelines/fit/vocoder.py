@@ -58,7 +58,7 @@ def _backend(role: Role) -> BeforeValidator:
 
 
 class VocoderFitConfig(Section):
-    """Options of ``plait fit vocoder``. The bundled voice took the defaults, ``bf16`` and ``speaker_weights`` apart."""
+    """Options of ``plait fit vocoder``; ``jobs/fit/vocoder.yaml`` has those of the bundled voice."""
 
     units: Annotated[SerializeAsAny[BackendConfig], _backend("units")] = Field(
         default={"kind": "whisper"}, validate_default=True
