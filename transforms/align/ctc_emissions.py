@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from schemas.records import SAMPLE_RATE_HZ, Waveform
 from transforms.align.ctc_model import CtcModel
+from transforms.cpu_layers import pack_linears
 from transforms.devices import pick_device
 from transforms.units.batching import length_buckets
 from transforms.windows import windows
@@ -26,7 +27,7 @@ class Emitter:
     def __init__(self, config: "CtcConfig", model: CtcModel) -> None:
         self.device = pick_device(config.device)
         self._dtype = _DTYPES[config.precision]
-        model.module.to(self.device, self._dtype)
+        pack_linears(model.module.to(self.device, self._dtype))
         self._model = model
         self.traits = model.traits
         hop = self.traits.hop_samples
