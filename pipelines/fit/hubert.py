@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
-from safetensors.torch import load_file, save_file
 
 from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings, make_targets
 from pipelines.fit.hubert_network import Pretraining, build_model
@@ -87,7 +86,6 @@ class HubertFitConfig(Section):
     max_frames: int = Field(default=1_000_000, ge=2)
     save_every: int = Field(default=1000, ge=1)
     bf16: bool = Field(default=False, description="for GPUs, and CPUs with AVX-512 bf16 or AMX")
-    store_half: bool = Field(default=False, description="write the finished model in half precision")
     device: Device = "auto"
 
     @model_validator(mode="after")
@@ -209,9 +207,6 @@ def _publish(
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(model.iterdir()):
         (target / path.name).write_bytes(path.read_bytes())
-    if config.store_half:
-        weights = target / "model.safetensors"
-        save_file({name: value.half() for name, value in load_file(weights).items()}, weights, {"format": "pt"})
     layers = json.loads((target / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
     fingerprint = HubertUnitsConfig(model=str(target), layer=layers, codebook="").features_fingerprint
     write_card(

@@ -7,9 +7,9 @@ def flop_counter() -> Any:
     """A context manager whose ``total`` grows by two for each multiply-add of a product, convolution or attention.
 
     Formulas are torch's own. Its ``FlopCounterMode`` follows modules too, and fails on a parametrized weight in
-    inference mode (torch 2.8); this follows operations alone. What ``transforms.cpu_layers`` puts in the place of a linear
-    layer or a convolution counts as that, but for HuBERT's positions, whose spectra count as next to nothing: 5 % of a
-    base model at layer 6.
+    inference mode (torch 2.8); this follows operations alone. What ``transforms.cpu_layers`` puts in the place of a
+    linear layer or a convolution counts as that, but for HuBERT's positions: their spectra count as next to nothing,
+    which is 5 % of a base model at layer 6.
     """
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode

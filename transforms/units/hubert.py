@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from schemas.errors import UserError
 from schemas.records import StreamKind
-from transforms.assets import BUNDLED, resolve_asset
 from transforms.backend import BackendConfig, digest_json
 from transforms.devices import Device
 from transforms.digests import cached_digest
@@ -20,21 +19,16 @@ from transforms.units.precision import Precision
 from transforms.units.protocol import FeatureExtractor
 
 
-BUNDLED_NAME = "hubert-small-25hz"
-BUNDLED_LAYER = 3
-"""Of the bundled model, the one that the bundled codebook is of."""
-
-
 class HubertUnitsConfig(BackendConfig):
     """Units of HuBERT, for instance ``slprl/mhubert-base-25hz`` at layer 11.
 
     Args:
-        model: A ``transformers`` HuBERT folder, a hub id that is in the local cache, ``torchaudio:HUBERT_BASE``
-            (``_LARGE``, ``_XLARGE``), or ``bundled``: a small one (see its card), worse than Whisper's units.
+        model: A ``transformers`` HuBERT folder, a hub id that is in the local cache, or ``torchaudio:HUBERT_BASE``
+            (``_LARGE``, ``_XLARGE``).
         weights: For a ``torchaudio:`` model, the folder that holds its file.
         layer: Number of transformer layers that are run; 1 is the first.
         codebook: k-means as ``.npz``, ``.npy`` or scikit-learn's ``.bin``, of which no code is run; or the linear
-            layers of an MLP quantizer as ``.safetensors`` or a torch state dict. ``bundled`` goes with the bundled model.
+            layers of an MLP quantizer as ``.safetensors`` or a torch state dict.
         activation: Between the layers of an MLP quantizer.
         blank: Output of a linear quantizer that is CTC's blank. A blank takes its left neighbour, within its recording;
             one before the first code stays.
@@ -56,12 +50,6 @@ class HubertUnitsConfig(BackendConfig):
     precision: Precision = "auto"
     compile: bool = False
 
-    @model_validator(mode="after")
-    def _bundled_together(self) -> "HubertUnitsConfig":
-        if self.codebook == BUNDLED and (self.model != BUNDLED or self.layer != BUNDLED_LAYER):
-            raise ValueError(f"codebook: bundled is one of model: bundled, layer: {BUNDLED_LAYER}; name your own")
-        return self
-
     @property
     def stream_kind(self) -> StreamKind:
         return "units"
@@ -77,8 +65,6 @@ class HubertUnitsConfig(BackendConfig):
 
     @property
     def codebook_path(self) -> Path:
-        if self.codebook == BUNDLED:
-            return resolve_asset(BUNDLED, bundled_name=f"{BUNDLED_NAME}/codebook.npz")
         path = Path(self.codebook)
         if not path.is_file():
             raise UserError(f"units.codebook: no such file: {path}; fit one with `plait fit units`")
@@ -99,8 +85,7 @@ class HubertUnitsConfig(BackendConfig):
         Raises:
             UserError: Nowhere, or they are no HuBERT's.
         """
-        model = str(resolve_asset(BUNDLED, bundled_name=BUNDLED_NAME)) if self.model == BUNDLED else self.model
-        return find_source(model, weights=self.weights, allow_download=self.allow_download)
+        return find_source(self.model, weights=self.weights, allow_download=self.allow_download)
 
     @property
     def features_fingerprint(self) -> str:
