@@ -24,7 +24,7 @@ def test_fit_jobs(path):
     from pipelines.fit.pitch import PitchFitConfig
     from pipelines.fit.style import StyleFitConfig
     from pipelines.fit.units import UnitsFitConfig
-    from pipelines.fit.vocoder import VocoderFitConfig
+    from pipelines.fit.vocoder_config import VocoderFitConfig
 
     configs = {
         "hubert": HubertFitConfig,

@@ -134,7 +134,8 @@ def _fit(what: FitWhat, job: FitJob, where: str, output: Path, say: Callable[[st
 
         aligner = validate(AlignerFitConfig, job.fit, where=where, section="fit")
         return fit_aligner(recordings, aligner, seed=job.seed, output=output, say=say)
-    from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
+    from pipelines.fit.vocoder import fit_vocoder
+    from pipelines.fit.vocoder_config import VocoderFitConfig
 
     voice = validate(VocoderFitConfig, job.fit, where=where, section="fit")
     return fit_vocoder(recordings, voice, seed=job.seed, output=output, say=say, work=output / "work")

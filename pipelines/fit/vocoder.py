@@ -13,105 +13,35 @@ Six phases, each resumed from its own checkpoint; only those marked * depend on 
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
 from safetensors.torch import save_file
 
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, fit_durations
 from pipelines.fit.vocoder_card import vocoder_card
+from pipelines.fit.vocoder_config import VocoderFitConfig
 from pipelines.fit.vocoder_data import FittingRecording, add_codes, read_recordings, shifted
 from pipelines.fit.vocoder_losses import Judges, MelJudge
 from pipelines.fit.vocoder_sharpen import Sharpener
 from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_wave, true_mel
-from pipelines.yaml_config import Section
 from schemas.errors import UserError
-from schemas.records import StreamKind, Utterance
-from transforms.backend import BackendConfig, digest_json
-from transforms.devices import Device, pick_device
-from transforms.encoder import SpeechEncoderConfig
-from transforms.registry import Role, config_class
+from schemas.records import Utterance
+from transforms.backend import digest_json
+from transforms.devices import pick_device
 from transforms.units.protocol import UnitsConfig
 from transforms.vocoder._acoustic import AcousticModel
 from transforms.vocoder._generator import Generator
-from transforms.vocoder._mel import MEL_HOP_SAMPLES
 from transforms.vocoder._synthesis import acoustic_shape, build_duration_model, build_generator
-from transforms.vocoder.description import Architecture, SpokenStream, VocoderDescription
+from transforms.vocoder.description import SpokenStream, VocoderDescription
 from transforms.vocoder.hifigan import DESCRIPTION_NAME, WEIGHTS_NAME, HifiganConfig
 
 _REFINE_RATE = 0.3  # of the wave phase's first learning rate
 _REFINE_BASE = 0.3  # share of crops predicted from units alone
 _KEPT_APART_EVERY = 40  # one recording in so many validates
 _WAVE_OPTIONS = ("wave_", "adversarial_", "period_judge_", "spectrogram_judge_", "scale_judge_")
-
-
-def _backend(role: Role) -> BeforeValidator:
-    def resolve(section: Any) -> Any:
-        if not isinstance(section, dict):
-            return section
-        return config_class(role, str(section.get("kind"))).model_validate(section)
-
-    return BeforeValidator(resolve)
-
-
-class VocoderFitConfig(Section):
-    """Options of ``plait fit vocoder``; ``jobs/fit/vocoder.yaml`` has those of the bundled voice."""
-
-    units: Annotated[SerializeAsAny[BackendConfig], _backend("units")] = Field(
-        default={"kind": "whisper"}, validate_default=True
-    )
-    pitch: Annotated[SerializeAsAny[BackendConfig] | None, _backend("pitch")] = Field(
-        default={"kind": "fcpe"}, validate_default=True
-    )
-    style: Annotated[SerializeAsAny[BackendConfig] | None, _backend("style")] = Field(
-        default={"kind": "prosody"}, validate_default=True
-    )
-    architecture: Architecture = Field(default_factory=Architecture)
-    default_speaker: str | None = Field(default=None, description="who speaks when none is named; else the longest")
-    speaker_weights: dict[str, float] = Field(default_factory=dict, description="factor on a speaker's share of crops")
-    wave_steps: int = Field(default=2800, ge=1)
-    adversarial_from: int = Field(default=2000, ge=0, description="wave step at which the discriminators join")
-    wave_batch: int = Field(default=8, ge=1)
-    wave_crop_frames: int = Field(default=64, ge=16, description="of 10 ms")
-    wave_learning_rate: float = Field(default=8e-4, gt=0)
-    wave_decay_steps: int = Field(default=8000, ge=1, description="steps in which the learning rate falls tenfold")
-    acoustic_steps: int = Field(default=5000, ge=1)
-    acoustic_batch: int = Field(default=8, ge=1)
-    acoustic_crop_units: int = Field(default=100, ge=8)
-    acoustic_shifts_samples: tuple[int, ...] = Field(
-        default=(160, 320, 480),
-        description="recordings are also encoded from these samples on, for more variety of tokens",
-    )
-    acoustic_learning_rate: float = Field(default=1e-3, gt=0)
-    sharpen_steps: int = Field(default=2500, ge=0, description="of the acoustic half against a discriminator; 0: none")
-    sharpen_learning_rate: float = Field(default=5e-4, gt=0)
-    mel_judge_channels: tuple[int, ...] = Field(default=(24, 48, 64, 64), min_length=1)
-    duration_steps: int = Field(default=1000, ge=1)
-    refine_steps: int = Field(
-        default=0, ge=0, description="more wave steps, on the mels that the acoustic half predicts"
-    )
-    period_judge_channels: tuple[int, ...] = (16, 32, 64, 64)
-    spectrogram_judge_channels: int = Field(default=12, ge=1)
-    scale_judge_channels: tuple[int, ...] = Field(
-        default=(), description="of HiFi-GAN's multi-scale discriminator, for a GPU: (64, 128, 256, 256); () for none"
-    )
-    device: Device = "auto"
-    threads: int = Field(default=1, ge=1)
-    bf16: bool = Field(default=False, description="for GPUs, and CPUs with AVX-512 bf16 or AMX; slower on others")
-
-    @field_validator("acoustic_shifts_samples")
-    @classmethod
-    def _whole_frames(cls, shifts: tuple[int, ...]) -> tuple[int, ...]:
-        if any(shift <= 0 or shift % MEL_HOP_SAMPLES for shift in shifts):
-            raise ValueError(f"shifts are multiples of {MEL_HOP_SAMPLES} samples above 0")
-        return shifts
-
-    def encoders(self) -> dict[StreamKind, SpeechEncoderConfig]:
-        found: dict[StreamKind, Any] = {"units": self.units, "pitch": self.pitch, "style": self.style}
-        return {kind: config for kind, config in found.items() if config is not None}
 
 
 def fit_vocoder(

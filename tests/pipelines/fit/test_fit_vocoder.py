@@ -9,9 +9,10 @@ import soundfile as sf
 import torch
 
 from pipelines.fit import vocoder_sharpen
-from pipelines.fit.vocoder import VocoderFitConfig, fit_vocoder
+from pipelines.fit.vocoder import fit_vocoder
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, deduplicate, drop_streams
 from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.fit.vocoder_config import VocoderFitConfig
 from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings, shifted, to_100_hz
 from pipelines.fit.vocoder_losses import Judges, MelJudge, ScaleJudge
 from pipelines.fit.vocoder_sharpen import Sharpener

@@ -1,0 +1,80 @@
+"""Options of ``plait fit vocoder``."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
+
+from pipelines.yaml_config import Section
+from schemas.records import StreamKind
+from transforms.backend import BackendConfig
+from transforms.devices import Device
+from transforms.encoder import SpeechEncoderConfig
+from transforms.registry import Role, config_class
+from transforms.vocoder._mel import MEL_HOP_SAMPLES
+from transforms.vocoder.description import Architecture
+
+
+def _backend(role: Role) -> BeforeValidator:
+    def resolve(section: Any) -> Any:
+        if not isinstance(section, dict):
+            return section
+        return config_class(role, str(section.get("kind"))).model_validate(section)
+
+    return BeforeValidator(resolve)
+
+
+class VocoderFitConfig(Section):
+    """Options of ``plait fit vocoder``; ``jobs/fit/vocoder.yaml`` has those of the bundled voice."""
+
+    units: Annotated[SerializeAsAny[BackendConfig], _backend("units")] = Field(
+        default={"kind": "whisper"}, validate_default=True
+    )
+    pitch: Annotated[SerializeAsAny[BackendConfig] | None, _backend("pitch")] = Field(
+        default={"kind": "fcpe"}, validate_default=True
+    )
+    style: Annotated[SerializeAsAny[BackendConfig] | None, _backend("style")] = Field(
+        default={"kind": "prosody"}, validate_default=True
+    )
+    architecture: Architecture = Field(default_factory=Architecture)
+    default_speaker: str | None = Field(default=None, description="who speaks when none is named; else the longest")
+    speaker_weights: dict[str, float] = Field(default_factory=dict, description="factor on a speaker's share of crops")
+    wave_steps: int = Field(default=2800, ge=1)
+    adversarial_from: int = Field(default=2000, ge=0, description="wave step at which the discriminators join")
+    wave_batch: int = Field(default=8, ge=1)
+    wave_crop_frames: int = Field(default=64, ge=16, description="of 10 ms")
+    wave_learning_rate: float = Field(default=8e-4, gt=0)
+    wave_decay_steps: int = Field(default=8000, ge=1, description="steps in which the learning rate falls tenfold")
+    acoustic_steps: int = Field(default=5000, ge=1)
+    acoustic_batch: int = Field(default=8, ge=1)
+    acoustic_crop_units: int = Field(default=100, ge=8)
+    acoustic_shifts_samples: tuple[int, ...] = Field(
+        default=(160, 320, 480),
+        description="recordings are also encoded from these samples on, for more variety of tokens",
+    )
+    acoustic_learning_rate: float = Field(default=1e-3, gt=0)
+    sharpen_steps: int = Field(default=2500, ge=0, description="of the acoustic half against a discriminator; 0: none")
+    sharpen_learning_rate: float = Field(default=5e-4, gt=0)
+    mel_judge_channels: tuple[int, ...] = Field(default=(24, 48, 64, 64), min_length=1)
+    duration_steps: int = Field(default=1000, ge=1)
+    refine_steps: int = Field(
+        default=0, ge=0, description="more wave steps, on the mels that the acoustic half predicts"
+    )
+    period_judge_channels: tuple[int, ...] = (16, 32, 64, 64)
+    spectrogram_judge_channels: int = Field(default=12, ge=1)
+    scale_judge_channels: tuple[int, ...] = Field(
+        default=(), description="of HiFi-GAN's multi-scale discriminator, for a GPU: (64, 128, 256, 256); () for none"
+    )
+    device: Device = "auto"
+    threads: int = Field(default=1, ge=1)
+    bf16: bool = Field(default=False, description="for GPUs, and CPUs with AVX-512 bf16 or AMX; slower on others")
+
+    @field_validator("acoustic_shifts_samples")
+    @classmethod
+    def _whole_frames(cls, shifts: tuple[int, ...]) -> tuple[int, ...]:
+        if any(shift <= 0 or shift % MEL_HOP_SAMPLES for shift in shifts):
+            raise ValueError(f"shifts are multiples of {MEL_HOP_SAMPLES} samples above 0")
+        return shifts
+
+    def encoders(self) -> dict[StreamKind, SpeechEncoderConfig]:
+        found: dict[StreamKind, Any] = {"units": self.units, "pitch": self.pitch, "style": self.style}
+        return {kind: config for kind, config in found.items() if config is not None}
