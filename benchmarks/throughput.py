@@ -9,7 +9,7 @@ by one process a core, as ``plait run`` works. A second loop pads recordings to 
 want to go faster do: its tokens are compared, its speed is not the point. Base architecture, random weights.
 
 ``in_bf16``: ours with ``precision: bf16``, for processors that multiply it (AVX-512 BF16, AMX); its tokens are compared
-with those of the loop in fp32. ``auto`` stays fp32 on a processor, so that a corpus has the same bytes on any.
+with those of the loop in fp32. ``auto`` stays fp32 on a processor.
 """
 
 import argparse
