@@ -1,15 +1,22 @@
 """An exponential mean over a model's weights: what an adversarial training is used at, as its last step is noisy."""
 
+from collections.abc import Mapping
+
 import torch
 
 _DECAY = 0.998
 
 
 class RunningMean:
-    """``values``: name to tensor, like a state dict; may be set to what was saved."""
+    """``values``: name to tensor, like a state dict, on the model's device."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.values = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    def load(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what was saved, on whatever device."""
+        for name, value in self.values.items():
+            value.copy_(values[name])
 
     def update(self, model: torch.nn.Module, *, step: int) -> None:
         """``step``: how many there were; the first ones count little for long."""

@@ -45,6 +45,14 @@ def _log(amplitude: torch.Tensor) -> torch.Tensor:
     return torch.log(amplitude.clamp(min=1e-3))
 
 
+def _judged(layers: nn.ModuleList, last: nn.Module, x: torch.Tensor, *, slope: float = _SLOPE) -> Judgement:
+    features = []
+    for layer in layers:
+        x = functional.leaky_relu(layer(x), slope)
+        features.append(x)
+    return last(x), features
+
+
 class PeriodJudge(nn.Module):
     """Sees every ``period``-th sample side by side."""
 
@@ -60,11 +68,7 @@ class PeriodJudge(nn.Module):
     def forward(self, waves_BN: torch.Tensor) -> Judgement:
         usable = waves_BN.shape[1] // self.period * self.period
         x = waves_BN[:, :usable].reshape(len(waves_BN), 1, -1, self.period)
-        features = []
-        for layer in self.layers:
-            x = functional.leaky_relu(layer(x), _SLOPE)
-            features.append(x)
-        return self.last(x), features
+        return _judged(self.layers, self.last, x)
 
 
 class SpectrogramJudge(nn.Module):
@@ -85,11 +89,7 @@ class SpectrogramJudge(nn.Module):
 
     def forward(self, waves_BN: torch.Tensor) -> Judgement:
         x = _log(magnitudes(waves_BN, n_fft=self.n_fft, hop=self.hop, window=self.window))[:, None]
-        features = []
-        for layer in self.layers:
-            x = functional.leaky_relu(layer(x), _SLOPE)
-            features.append(x)
-        return self.last(x), features
+        return _judged(self.layers, self.last, x)
 
 
 class ScaleJudge(nn.Module):
@@ -107,11 +107,7 @@ class ScaleJudge(nn.Module):
         x = waves_BN[:, None]
         for _ in range(self.halvings):
             x = functional.avg_pool1d(x, 4, stride=2, padding=2)
-        features = []
-        for layer in self.layers:
-            x = functional.leaky_relu(layer(x), _SLOPE)
-            features.append(x)
-        return self.last(x), features
+        return _judged(self.layers, self.last, x)
 
 
 class MelJudge(nn.Module):
@@ -128,11 +124,7 @@ class MelJudge(nn.Module):
 
     def forward(self, mel_BMT: torch.Tensor) -> list[Judgement]:
         x = mel_BMT[:, None] / 2.0 + 2.5
-        features = []
-        for layer in self.layers:
-            x = functional.leaky_relu(layer(x), 2 * _SLOPE)
-            features.append(x)
-        return [(self.last(x), features)]
+        return [_judged(self.layers, self.last, x, slope=2 * _SLOPE)]
 
 
 class Judges(nn.Module):

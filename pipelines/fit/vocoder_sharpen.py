@@ -121,8 +121,7 @@ class Sharpener:
         self._judge.load_state_dict(parts["judge"])  # type: ignore[arg-type]
         self._make.load_state_dict(parts["make"])  # type: ignore[arg-type]
         self._judging.load_state_dict(parts["judging"])  # type: ignore[arg-type]
-        mean: dict[str, torch.Tensor] = parts["mean"]  # type: ignore[assignment]
-        self._mean.values = {name: value.to(self._device) for name, value in mean.items()}
+        self._mean.load(parts["mean"])  # type: ignore[arg-type]
         self._step = int(parts["step"])  # type: ignore[call-overload]
 
 

@@ -82,8 +82,7 @@ class WaveTrainer:
         self.judges.load_state_dict(parts["judges"])  # type: ignore[arg-type]
         self._make.load_state_dict(parts["make"])  # type: ignore[arg-type]
         self._judge.load_state_dict(parts["judge"])  # type: ignore[arg-type]
-        mean: dict[str, torch.Tensor] = parts["mean"]  # type: ignore[assignment]
-        self._mean.values = {name: value.to(self._device) for name, value in mean.items()}
+        self._mean.load(parts["mean"])  # type: ignore[arg-type]
         self.step = int(parts["step"])  # type: ignore[call-overload]
 
     def follow(self, earlier: "WaveTrainer") -> None:
