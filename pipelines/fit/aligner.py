@@ -9,6 +9,7 @@ Shapes: as in ``transforms.align.phone_net``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,10 @@ from pipelines.fit.aligner_augment import altered, with_noise
 from pipelines.fit.report import FitData, Recordings, write_card
 from pipelines.yaml_config import Section
 from schemas.errors import UserError
-from schemas.records import SAMPLE_RATE_HZ, Utterance
+from schemas.records import SAMPLE_RATE_HZ, Span, Utterance
 from transforms.align.fused import FusedConfig
 from transforms.align.phone_net import FRAME_SAMPLES, PhoneFeatures, PhoneNet, save_nets
+from transforms.align.phone_path import SILENCE
 from transforms.align.phones import PHONE_ID, PHONES
 from transforms.units.whisper import WhisperUnitsConfig
 
@@ -128,6 +130,13 @@ def read_phones(path: Path) -> list[tuple[int, float]]:
     return phones
 
 
+def spoken_spans(phones: list[tuple[int, float]]) -> list[Span]:
+    """Where a phone other than silence is said."""
+    edges = [0, *(round(end_s * SAMPLE_RATE_HZ) for _, end_s in phones)]
+    spans = (Span(start, end) for start, end in pairwise(edges))
+    return [span for span, (phone, _) in zip(spans, phones, strict=True) if phone != SILENCE]
+
+
 def frame_targets(phones: list[tuple[int, float]], frames: int) -> npt.NDArray[np.float32]:
     """Share of each phone in the 10 ms around each frame's moment, ``(F, P)``; the last phone goes on to the end."""
     edges = np.array([0.0, *(end_s * SAMPLE_RATE_HZ / FRAME_SAMPLES for _, end_s in phones)])
@@ -152,8 +161,9 @@ def _examples(
     versions += [altered(utterance.waveform, rng) for _ in range(copies)]
     examples = []
     for waveform, speed in versions:
-        mel_FM, states_TD = features(waveform)
-        target = frame_targets([(phone, end_s / speed) for phone, end_s in phones], len(mel_FM))
+        timed = [(phone, end_s / speed) for phone, end_s in phones]
+        mel_FM, states_TD = features(waveform, spoken_spans(timed))
+        target = frame_targets(timed, len(mel_FM))
         examples.append(_Example(mel_FM, states_TD.half(), torch.from_numpy(target)))
     return examples
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from schemas.records import AlignedWord, SpokenWord, Waveform
+from schemas.records import AlignedWord, Span, SpokenWord, Waveform
 from transforms.align.phone_path import SILENCE, Boundaries, locate
-from transforms.align.phones import PHONE_ID, OnsetClass, Pronunciation, onset_class, with_reductions
+from transforms.align.phones import PHONE_ID, SILENCE_SHARE, OnsetClass, Pronunciation, onset_class, with_reductions
 from transforms.align.pocketsphinx import FRAME_SAMPLES, PocketsphinxAligner, PocketsphinxConfig
 from transforms.align.protocol import Alignment
 from transforms.assets import BUNDLED, resolve_asset
@@ -42,13 +42,12 @@ Before = Literal["pause", "vowel", "stop", "approximant", "other"]
 OnsetShifts = dict[Before, dict[OnsetClass, int]]
 
 _ONSET_SHIFTS: OnsetShifts = {
-    "pause": {"vowel": 54, "stop": 498, "approximant": 175, "W": 265, "DH": 429, "other": 190},
-    "vowel": {"vowel": -27, "stop": -24, "approximant": 97, "W": 160, "DH": 194, "other": -3},
-    "stop": {"vowel": -148, "stop": 269, "approximant": 82, "W": 366, "DH": 378, "other": 222},
-    "approximant": {"vowel": -129, "stop": -1, "approximant": 33, "W": 24, "DH": 295, "other": -72},
-    "other": {"vowel": -71, "stop": -14, "approximant": 26, "W": 559, "DH": 359, "other": 200},
+    "pause": {"vowel": 54, "stop": 484, "approximant": 167, "W": 258, "DH": 407, "other": 182},
+    "vowel": {"vowel": -33, "stop": -23, "approximant": 91, "W": 160, "DH": 190, "other": 2},
+    "stop": {"vowel": -152, "stop": 275, "approximant": 82, "W": 352, "DH": 363, "other": 224},
+    "approximant": {"vowel": -137, "stop": -1, "approximant": 33, "W": 27, "DH": 290, "other": -73},
+    "other": {"vowel": -89, "stop": -15, "approximant": 24, "W": 561, "DH": 358, "other": 198},
 }
-_SILENCE_SHARE = 0.1
 _LEAST_SHARE = 1e-3
 
 
@@ -122,7 +121,7 @@ def less_prior(log_probs_TP: npt.NDArray[np.float32], weight: float) -> npt.NDAr
     Silence counts as a fixed share of the time, so that no word's edges depend on how much of it a recording holds.
     """
     speech_P = np.exp(log_probs_TP[:, SILENCE + 1 :]).sum(axis=0) + _LEAST_SHARE
-    prior_P = np.concatenate([[_SILENCE_SHARE], (1 - _SILENCE_SHARE) * speech_P / speech_P.sum() + _LEAST_SHARE])
+    prior_P = np.concatenate([[SILENCE_SHARE], (1 - SILENCE_SHARE) * speech_P / speech_P.sum() + _LEAST_SHARE])
     scaled_TP = log_probs_TP - weight * np.log(prior_P)
     return np.asarray(scaled_TP - np.log(np.exp(scaled_TP).sum(axis=1, keepdims=True)), dtype=np.float32)
 
@@ -181,7 +180,8 @@ class FusedAligner:
         """
         pronunciations = [self._pronunciations(word.text) for word in placed.words]
         phones = [[[PHONE_ID[phone] for phone in said] for said in variants] for variants in pronunciations]
-        log_probs_TP = less_prior(self._recogniser.log_probs(waveform).numpy(), self._config.prior_weight)
+        speech = [Span(word.start_sample, word.end_sample) for word in placed.words]
+        log_probs_TP = less_prior(self._recogniser.log_probs(waveform, speech).numpy(), self._config.prior_weight)
         found = locate(log_probs_TP, phones, bands=self._bands(placed.words), scale=self._config.scale)
         words = []
         before: Before = "pause"

@@ -1,13 +1,15 @@
 """How likely each phone is every 10 ms: small convolutional nets on Whisper's first two layers and the log-mel.
 
 Whisper's features say which phone it is, at 50 Hz; the log-mel says when, at 100 Hz. Both lose their mean over the
-recording, which takes away much of the speaker and the channel. Frame t stands for the moment t x 10 ms.
+recording, which takes away much of the speaker and the channel. In it silence counts as a fixed share of the time, so
+that a second of it before the first word moves no word. Frame t stands for the moment t x 10 ms.
 
 Shapes: B batch, F mel frames (100 Hz), T encoder frames (50 Hz, F = 2 T), M mel bands, D states of both
 layers, C channels, P phones.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from schemas.errors import UserError
-from schemas.records import Waveform
-from transforms.align.phones import PHONES
+from schemas.records import Span, Waveform
+from transforms.align.phones import PHONES, SILENCE_SHARE
 from transforms.cpu_layers import pack_linears
 from transforms.units.ctranslate2_format import read_variables
 from transforms.units.log_mel import HOP_SAMPLES, log_mel, mel_filters
@@ -45,10 +47,13 @@ class PhoneFeatures:
             block.register_forward_hook(lambda _block, _inputs, hidden_BTD: self._hidden_TD.append(hidden_BTD[0]))
 
     @torch.inference_mode()
-    def __call__(self, waveform: Waveform) -> tuple[Tensor, Tensor]:
+    def __call__(self, waveform: Waveform, speech: Sequence[Span]) -> tuple[Tensor, Tensor]:
         """Log-mel ``(F, M)`` and both layers' states ``(T, D)``, less their means; ``T = ceil(num_samples / 320)``.
 
         Recordings longer than the encoder's 30 s are run in overlapping windows; there must be 320 samples at least.
+
+        Args:
+            speech: Where something is said, roughly.
         """
         samples = torch.from_numpy(waveform)
         mel_MF = log_mel(functional.pad(samples, (0, -len(waveform) % (_MEL_PER_FRAME * HOP_SAMPLES))), self._filters)
@@ -60,7 +65,22 @@ class PhoneFeatures:
             states_TD = torch.cat(self._hidden_TD, dim=1)
             parts.append(states_TD[window.keep_start - window.start : window.keep_end - window.start])
         states_TD, mel_FM = torch.cat(parts), mel_MF.T
-        return mel_FM - mel_FM.mean(0), states_TD - states_TD.mean(0)
+        speech_F = _in_spans(speech, frames=len(mel_FM))
+        return _less_mean(mel_FM, speech_F), _less_mean(states_TD, speech_F[::_MEL_PER_FRAME])
+
+
+def _in_spans(spans: Sequence[Span], *, frames: int) -> Tensor:
+    inside_F = torch.zeros(frames, dtype=torch.bool)
+    for span in spans:
+        inside_F[-(-span.start // FRAME_SAMPLES) : -(-span.end // FRAME_SAMPLES)] = True
+    return inside_F
+
+
+def _less_mean(x_TD: Tensor, speech_T: Tensor) -> Tensor:
+    """Less the mean in which silence counts ``SILENCE_SHARE``, if there is both silence and speech."""
+    if speech_T.all() or not speech_T.any():
+        return x_TD - x_TD.mean(0)
+    return x_TD - torch.lerp(x_TD[speech_T].mean(0), x_TD[~speech_T].mean(0), SILENCE_SHARE)
 
 
 class PhoneNet(nn.Module):
@@ -138,8 +158,8 @@ class PhoneRecogniser:
             pack_linears(net)
 
     @torch.inference_mode()
-    def log_probs(self, waveform: Waveform) -> Tensor:
-        """float32, shape ``(F, P)``, ``F = 2 * ceil(num_samples / 320)``."""
-        mel_FM, states_TD = self._features(waveform)
+    def log_probs(self, waveform: Waveform, speech: Sequence[Span]) -> Tensor:
+        """float32, shape ``(F, P)``, ``F = 2 * ceil(num_samples / 320)``; ``speech`` as of ``PhoneFeatures``."""
+        mel_FM, states_TD = self._features(waveform, speech)
         logits = [net(mel_FM[None], states_TD[None])[0] for net in self._nets]
         return torch.stack([functional.log_softmax(part, dim=-1) for part in logits]).mean(0)

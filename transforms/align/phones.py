@@ -9,6 +9,9 @@ APPROXIMANTS = tuple("DH HH L R W Y".split())
 OTHERS = tuple("F M N NG S SH TH V Z ZH".split())
 PHONES = ("SIL", *sorted([*VOWELS, *STOPS, *APPROXIMANTS, *OTHERS]))
 """Index 0 is silence."""
+SILENCE_SHARE = 0.1
+"""What silence counts for in the averages over a recording, however much of it there is: no word's edges are to depend
+on that."""
 PHONE_ID = {phone: index for index, phone in enumerate(PHONES)}
 
 OnsetClass = Literal["vowel", "stop", "approximant", "other", "W", "DH"]

@@ -6,10 +6,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.fit.aligner import AlignerFitConfig, fit_aligner, frame_targets, read_phones
+from pipelines.fit.aligner import AlignerFitConfig, fit_aligner, frame_targets, read_phones, spoken_spans
 from pipelines.fit.aligner_augment import altered
 from schemas.errors import UserError
-from schemas.records import SourceRow, Utterance
+from schemas.records import SourceRow, Span, Utterance
 from transforms.align.phone_net import load_nets
 
 PROMPT = Path(__file__).parents[3] / "examples" / "asterisk-en" / "audio" / "auth-incorrect.flac"
@@ -46,6 +46,10 @@ def test_targets_share_out_every_frame_and_all_time(lengths_ms, seed):
     for phone in {phone for phone, _ in phones[1:-1]} - {phones[0][0], phones[-1][0]}:
         said_ms = sum(ms for ms, (name, _) in zip(lengths_ms, phones, strict=True) if name == phone)
         assert target[:, phone].sum() == pytest.approx(said_ms / 10, abs=1e-2)
+
+
+def test_silence_is_not_spoken():
+    assert spoken_spans([(0, 0.1), (5, 0.25), (0, 0.3), (7, 0.5)]) == [Span(1600, 4000), Span(4800, 8000)]
 
 
 @given(seed=st.integers(0, 200))
