@@ -43,6 +43,7 @@ _ONSET_LETTERS = 1.3  # a word takes the time of its letters and of this many mo
 _RUN = 5
 _PARTED_LOG_ODDS = 0.75  # mean of a run above the gate's limit
 _LEAST_PAUSE_SAMPLES = 2400
+_LEAST_BREATH_SAMPLES = 4 * SAMPLE_RATE_HZ
 _WINDOWS_HEARD = 3
 
 
@@ -141,24 +142,29 @@ class _Walk:
             kept, parted = self._border_before(bad), True
         else:
             kept, parted = (count, False) if ends_all else (self._cut(alignment, len(audio)), False)
-        placed = [
-            replace(word, start_sample=word.start_sample + self._sample, end_sample=word.end_sample + self._sample)
-            for word in self._refined(alignment.words, kept, audio)
-        ]
+        placed = _moved(self._refined(alignment.words, kept, audio), self._sample)
         if placed and not parted:
             self._learn_rate(placed)
         return placed, parted or not placed
 
-    def _refined(self, words: Sequence[AlignedWord], kept: int, audio: Waveform) -> Sequence[AlignedWord]:
-        """The first ``kept`` words, by an aligner's second step if it has one and finds a place for them."""
-        rough = tuple(words[:kept])
+    def _refined(self, words: Sequence[AlignedWord], kept: int, audio: Waveform) -> list[AlignedWord]:
+        """The first ``kept`` words, by an aligner's second step if it has one, breath by breath.
+
+        An aligner is at its best on an utterance: what it takes for the voice and the channel is the mean over all
+        that it is given, and a long recording may have many voices.
+        """
+        rough = words[:kept]
         if not rough or not isinstance(self._aligner, RefiningAligner):
-            return rough
+            return list(rough)
         end = len(audio) if kept == len(words) else (rough[-1].end_sample + words[kept].start_sample) // 2
-        try:
-            return self._aligner.refine(audio[:end], Alignment(rough)).words
-        except RecordError:
-            return rough
+        refined: list[AlignedWord] = []
+        for breath, start, stop in _breaths(rough, end):
+            try:
+                placed = Alignment(tuple(_moved(breath, -start)))
+                refined += _moved(self._aligner.refine(audio[start:stop], placed).words, start)
+            except RecordError:
+                refined += breath
+        return refined
 
     def _rejoin(self, *, moved: bool) -> None:
         """Move to where text and audio agree again, or over audio that the text lacks; always onward."""
@@ -245,6 +251,24 @@ class _Walk:
         letters = sum(len(word.text) + _ONSET_LETTERS for word in placed)
         if speech_s > 2.0:
             self._letters_per_s += 0.3 * (letters / speech_s - self._letters_per_s)
+
+
+def _moved(words: Sequence[AlignedWord], samples: int) -> list[AlignedWord]:
+    return [
+        replace(word, start_sample=word.start_sample + samples, end_sample=word.end_sample + samples) for word in words
+    ]
+
+
+def _breaths(words: Sequence[AlignedWord], end: int) -> Iterator[tuple[Sequence[AlignedWord], int, int]]:
+    """Runs of words between pauses, of ``_LEAST_BREATH_SAMPLES`` at least; from where to where each has the audio."""
+    first, start = 0, 0
+    for place, (word, following) in enumerate(pairwise(words), start=1):
+        middle = (word.end_sample + following.start_sample) // 2
+        pause = following.start_sample - word.end_sample >= _LEAST_PAUSE_SAMPLES
+        if pause and min(middle - start, end - middle) >= _LEAST_BREATH_SAMPLES:
+            yield words[first:place], start, middle
+            first, start = place, middle
+    yield words[first:], start, end
 
 
 def _first_bad_run(excess_W: npt.NDArray[np.float64]) -> int | None:

@@ -7,7 +7,7 @@ from schemas.errors import RecordError
 from schemas.records import AlignedWord
 from transforms.align.fused import FusedConfig
 from transforms.align.gate import GateConfig
-from transforms.align.longform import _Walk, segments
+from transforms.align.longform import _breaths, _Walk, segments
 from transforms.align.longform_anchors import Anchor, HeardWord, find_anchor, first_anchor, load_transcriber
 from transforms.align.longform_segments import segments_of, written_starts
 from transforms.text.verbalise import verbalise
@@ -199,3 +199,23 @@ def test_the_second_step_of_an_aligner_places_the_words_that_are_kept(gate, prom
     starts = {s.char_start + w.char_start: s.start_sample + w.start_sample for s in found for w in s.words}
     apart = [abs(starts[at[name][2] + word.char_start] - at[name][0] - word.start_sample) for word in alone]
     assert np.median(apart) <= 160
+
+
+@settings(max_examples=100, deadline=None)
+@given(pieces=st.lists(st.tuples(st.integers(0, 20_000), st.integers(160, 40_000)), min_size=1, max_size=40))
+def test_breaths_hold_every_word_once_and_share_out_the_audio(pieces):
+    words, sample = [], 0
+    for gap, length in pieces:
+        words.append(AlignedWord("a", sample + gap, sample + gap + length, 0.0, 0, 1))
+        sample += gap + length
+    end = sample + 800
+    breaths = list(_breaths(words, end))
+    assert [word for breath, _, _ in breaths for word in breath] == words
+    assert [start for _, start, _ in breaths] == [0, *(stop for _, _, stop in breaths[:-1])]
+    assert breaths[-1][2] == end
+    for breath, start, stop in breaths:
+        assert start <= breath[0].start_sample
+        assert breath[-1].end_sample <= stop
+        assert stop - start >= 64_000 or len(breaths) == 1
+        if stop != end:
+            assert stop - breath[-1].end_sample >= 1200
