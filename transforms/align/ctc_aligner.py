@@ -101,8 +101,9 @@ class CtcAligner:
     ) -> Alignment | RecordError:
         if path is None:
             return RecordError("alignment_failed", f"the audio is too short for {len(spelling.tokens)} characters")
-        said = np.flatnonzero(path.places >= 0)
-        owner = np.asarray(spelling.owners)[path.places[said]]
+        owner_T = np.where(path.places >= 0, np.asarray(spelling.owners)[path.places], -1)
+        said = np.flatnonzero(owner_T >= 0)
+        owner = owner_T[said]
         first = said[np.searchsorted(owner, np.arange(len(words)))]
         last = said[np.searchsorted(owner, np.arange(len(words)), side="right") - 1] + 1
         sums = np.concatenate([[0.0], np.cumsum(path.log_probs, dtype=np.float64)])

@@ -11,7 +11,8 @@ Romanise = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """What is put to the Viterbi: ``tokens[i]`` belongs to word ``owners[i]``; ``gaps`` has one entry more.
+    """What is put to the Viterbi: ``tokens[i]`` belongs to word ``owners[i]``, a separator to none (-1); ``gaps`` has
+    one entry more.
 
     Token ids from ``len(vocabulary)`` on are columns that ``Speller`` adds to the emissions, see there.
     """
@@ -26,8 +27,9 @@ class Speller:
 
     A character that the vocabulary lacks is tried without its accents; if that does not help, the word is romanised.
     Punctuation is left out. What is still not in the vocabulary, digits for instance, is a star each, which fits any
-    character. Emissions need three columns more: two for stars (neighbours take turns, so that no blank is asked for
-    between them) and one for the gap between words, in which the separator may be said but need not be.
+    character. Between two words the separator is said, if the model has one: it is what such a model knows of where a
+    word begins. Emissions need three columns more: two for stars (neighbours take turns, so that no blank is asked for
+    between them) and one for the pause around words, in which the separator may be said again.
 
     Args:
         vocabulary: Character to column.
@@ -45,7 +47,7 @@ class Speller:
             for char, column in vocabulary.items()
             if len(char) == 1 and column not in (blank, separator) and column < size
         }
-        self._blank = blank
+        self._blank, self._separator = blank, separator
         self.stars = (size, size + 1)
         self.pause = size + 2
         self._romanise = romanise
@@ -56,6 +58,10 @@ class Speller:
         gaps: list[int] = []
         owners: list[int] = []
         for owner, word in enumerate(words):
+            if owner and self._separator is not None:
+                gaps.append(self.pause)
+                tokens.append(self._separator)
+                owners.append(-1)
             ids = list(self._spell(word)) or [None]
             gaps += [self.pause, *[self._blank] * (len(ids) - 1)]
             for column in ids:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemas.errors import RecordError, UserError
 from schemas.records import SpokenWord
 from transforms.align.ctc import CtcConfig
+from transforms.align.ctc_spelling import Speller
 from transforms.align.gate import check_spans
 from transforms.align.protocol import LOG_LIKELIHOOD, Alignment
 from transforms.registry import config_class
@@ -170,9 +171,24 @@ def test_characters_come_in_the_vocabularys_case_without_accents_and_in_latin(al
     assert letters("B2B") == "B*B"
     assert letters("...") == "*"
     spelled = spell(["22", "a"])
-    assert len(set(spelled.tokens)) == 3  # stars side by side differ, so that no blank is asked for between
-    assert spelled.owners == (0, 0, 1)
-    assert spelled.gaps == (aligner._speller.pause, 0, aligner._speller.pause, aligner._speller.pause)
+    assert len(set(spelled.tokens)) == 4  # stars side by side differ, so that no blank is asked for between
+    pause = aligner._speller.pause
+    assert spelled.tokens[2] == VOCABULARY["|"]
+    assert spelled.owners == (0, 0, -1, 1)
+    assert spelled.gaps == (pause, 0, pause, pause, pause)
+
+
+def test_a_model_without_a_separator_says_none():
+    speller = Speller({"a": 1, "b": 2}, size=3, blank=0, separator=None, romanise=str)
+    assert speller.spell(["a", "b"]).tokens == (1, 2)
+    assert speller.spell(["a", "b"]).owners == (0, 1)
+
+
+def test_a_word_begins_behind_the_separator_though_its_letter_is_likelier_before(aligner):
+    saying = emissions_saying(["<pad>", "I", "A", "|", "<pad>", "M", "<pad>"])
+    saying[4, VOCABULARY["A"]] = saying[4].max() - 2
+    (found,) = aligner.align_emissions([saying], [8 * HOP], [words("i am")])
+    assert found.words[1].start_sample == 40 + 4 * HOP
 
 
 @settings(deadline=None, max_examples=25)
