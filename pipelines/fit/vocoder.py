@@ -1,8 +1,9 @@
 """Fits a vocoder on recordings: tokens to log-mel by regression, log-mel to waveform by a HiFi-GAN.
 
-Six phases, each resumed from its own checkpoint; only those marked * depend on the tokens:
+Seven phases, each resumed from its own checkpoint; only those marked * depend on the tokens:
 
     wave        log-mel and F0 -> waveform, spectral distance, from ``adversarial_from`` on also discriminators
+    reader *    log-mel -> units, to look at what the next two make
     acoustic *  units, pitch, style, speaker -> log-mel, F0, voicing
     sharpen *   the same against a discriminator of log-mels
     durations * deduplicated units -> frames
@@ -23,8 +24,10 @@ from safetensors.torch import save_file
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, fit_durations
 from pipelines.fit.vocoder_card import vocoder_card
 from pipelines.fit.vocoder_config import VocoderFitConfig
+from pipelines.fit.vocoder_crops import AcousticCrops, Hops
 from pipelines.fit.vocoder_data import FittingRecording, add_codes, read_recordings, shifted
 from pipelines.fit.vocoder_losses import Judges, MelJudge
+from pipelines.fit.vocoder_reader import ReadingLoss, UnitReader, fit_reader
 from pipelines.fit.vocoder_sharpen import Sharpener
 from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_wave, true_mel
 from schemas.errors import UserError
@@ -32,7 +35,7 @@ from schemas.records import Utterance
 from transforms.backend import digest_json
 from transforms.devices import pick_device
 from transforms.units.protocol import UnitsConfig
-from transforms.vocoder._acoustic import AcousticModel
+from transforms.vocoder._acoustic import AcousticModel, AcousticShape
 from transforms.vocoder._generator import Generator
 from transforms.vocoder._synthesis import acoustic_shape, build_duration_model, build_generator
 from transforms.vocoder.description import SpokenStream, VocoderDescription
@@ -200,14 +203,24 @@ class _Fit:
         vectors_KP = cast(UnitsConfig, config.units).code_vectors()
         if vectors_KP is not None:
             model.place_units(vectors_KP)
+        hops: Hops = {kind: stream.hop_samples for kind, stream in self._description.streams.items()}
+        crops = AcousticCrops(
+            [*self._training, *self._shifted],
+            model.shape,
+            hops=hops,
+            speakers=self._description.speakers,
+            units=config.acoustic_crop_units,
+            weights=config.speaker_weights,
+            device=self._device,
+        )
+        reading, figures = self._fit_reader(crops, model.shape)
         trainer = AcousticTrainer(
             model,
-            [*self._training, *self._shifted],
+            crops,
             self._validation,
-            hops={kind: stream.hop_samples for kind, stream in self._description.streams.items()},
+            hops=hops,
             speakers=self._description.speakers,
-            crop_units=config.acoustic_crop_units,
-            weights=config.speaker_weights,
+            reading=reading,
             learning_rate=config.acoustic_learning_rate,
             bf16=config.bf16,
             seed=self._seed,
@@ -218,15 +231,43 @@ class _Fit:
             batch=config.acoustic_batch,
             validate_every=min(200, config.acoustic_steps),
             checkpoint=self._checkpoint(
-                "acoustic", [self._settings("acoustic_"), self._description.model_dump(mode="json")]
+                "acoustic", [self._settings("acoustic_", "read"), self._description.model_dump(mode="json")]
             ),
             say=self._say,
         )
-        figures = self._acoustic_errors(trainer, "acoustic")
+        figures |= self._acoustic_errors(trainer, "acoustic")
         self._sharpen(trainer)
         if config.sharpen_steps:
             figures |= self._acoustic_errors(trainer, "sharpened")
         return trainer, figures
+
+    def _fit_reader(self, crops: AcousticCrops, shape: AcousticShape) -> tuple[ReadingLoss | None, dict[str, float]]:
+        config = self._config
+        if not config.reader_steps:
+            return None, {}
+        torch.manual_seed(self._seed)
+        reader = UnitReader(
+            unit_codes=shape.unit_codes, frames_per_unit=shape.frames_per_unit, width=config.reader_width
+        )
+        right = fit_reader(
+            reader,
+            crops,
+            steps=config.reader_steps,
+            batch=config.acoustic_batch,
+            learning_rate=config.reader_learning_rate,
+            bf16=config.bf16,
+            seed=self._seed,
+            device=self._device,
+            checkpoint=self._checkpoint(
+                "reader",
+                [
+                    self._settings("acoustic_batch", "acoustic_crop", "acoustic_shifts", "reader_"),
+                    self._description.model_dump(mode="json"),
+                ],
+            ),
+            say=self._say,
+        )
+        return ReadingLoss(reader, weight=config.reading_weight), {"reader_units_right": right}
 
     def _acoustic_errors(self, trainer: AcousticTrainer, name: str) -> dict[str, float]:
         return {
@@ -247,7 +288,7 @@ class _Fit:
             seed=self._seed,
             device=self._device,
         )
-        settings = self._settings("acoustic_", "sharpen_", "mel_judge_")
+        settings = self._settings("acoustic_", "read", "sharpen_", "mel_judge_")
         sharpener.run(
             steps=config.sharpen_steps,
             batch=config.acoustic_batch,

@@ -8,79 +8,32 @@ recordings kept apart is what is used.
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from pipelines.fit.vocoder_checkpoint import Checkpoint
-from pipelines.fit.vocoder_data import CropSampler, FittingRecording, cut
-from schemas.records import StreamKind
-from transforms.vocoder._acoustic import AcousticModel, Acoustics, DurationModel, repeat_to_units
-from transforms.vocoder._mel import LOG_FLOOR
+from pipelines.fit.vocoder_crops import AcousticBatch, AcousticCrops, Hops, codes_at_unit_rate
+from pipelines.fit.vocoder_data import FittingRecording
+from pipelines.fit.vocoder_reader import ReadingLoss
+from transforms.vocoder._acoustic import AcousticModel, Acoustics, DurationModel
 
-_UNIT_DROP = 0.05
-_BOTH_DROP, _ONE_DROP = 0.3, 0.1
 _F0_WEIGHT, _VOICING_WEIGHT = 2.0, 0.3
 
-Hops = dict[StreamKind, int]
 
-
-def codes_at_unit_rate(recording: FittingRecording, model: AcousticModel, hops: Hops) -> np.ndarray:
-    """Units, pitch and style, one column a unit, int64, shape ``(3, U)``; absent streams are "missing"."""
-    units = len(recording.codes["units"])
-    rows = [torch.from_numpy(recording.codes["units"].astype(np.int64))]
-    kinds: tuple[tuple[StreamKind, int], ...] = (
-        ("pitch", model.shape.pitch_codes),
-        ("style", model.shape.style_codes),
-    )
-    for kind, missing in kinds:
-        if kind in recording.codes:
-            rows.append(repeat_to_units(recording.codes[kind], units, unit_hop=hops["units"], hop=hops[kind]))
-        else:
-            rows.append(torch.full((units,), missing))
-    return torch.stack(rows).numpy()
-
-
-def drop_streams(codes_B3U: np.ndarray, model: AcousticModel, rng: np.random.Generator) -> np.ndarray:
-    """Replaces pitch, style and single units by their "missing" entries at random; a new array."""
-    dropped = codes_B3U.copy()
-    draw_B = rng.random(len(dropped))
-    dropped[draw_B < _BOTH_DROP + _ONE_DROP, 1] = model.shape.pitch_codes
-    both_or_style_B = (draw_B < _BOTH_DROP) | (draw_B > 1.0 - _ONE_DROP)
-    dropped[both_or_style_B, 2] = model.shape.style_codes
-    dropped[:, 0][rng.random(dropped[:, 0].shape) < _UNIT_DROP] = model.shape.unit_codes
-    return dropped
-
-
-class AcousticBatch(NamedTuple):
-    """Crops at 100 frames a second.
-
-    Args:
-        codes: Units, pitch and style at the unit rate, shape ``(B, 3, U)``.
-        speakers: Shape ``(B,)``.
-        mel: Log-mel, shape ``(B, 80, T)``.
-        f0: Hz, 0 where unvoiced, shape ``(B, T)``.
-        inside: 1.0 where the recording goes on, else 0.0; shape ``(B, T)``.
-    """
-
-    codes: torch.Tensor
-    speakers: torch.Tensor
-    mel: torch.Tensor
-    f0: torch.Tensor
-    inside: torch.Tensor
-
-
-def acoustic_loss(out: Acoustics, batch: AcousticBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Total and mel L1, over frames inside the recordings."""
+def regression_losses(out: Acoustics, batch: AcousticBatch) -> dict[str, torch.Tensor]:
+    """Weighted distances of log-mel, F0 and voicing, over frames inside the recordings; ``mel`` has the weight 1."""
     frames = batch.inside.sum().clamp(min=1)
-    mel = ((out.mel - batch.mel).abs().mean(1) * batch.inside).sum() / frames
     voiced_BT = (batch.f0 > 0) & (batch.inside > 0)
     log_f0_BT = torch.log(batch.f0.clamp(min=1.0))
     f0 = ((out.log_f0 - log_f0_BT).abs() * voiced_BT).sum() / voiced_BT.sum().clamp(min=1)
     voicing = functional.binary_cross_entropy_with_logits(out.voicing, (batch.f0 > 0).float(), weight=batch.inside)
-    return mel + _F0_WEIGHT * f0 + _VOICING_WEIGHT * voicing, mel
+    return {
+        "mel": ((out.mel - batch.mel).abs().mean(1) * batch.inside).sum() / frames,
+        "f0": _F0_WEIGHT * f0,
+        "voicing": _VOICING_WEIGHT * voicing,
+    }
 
 
 class AcousticTrainer:
@@ -89,13 +42,12 @@ class AcousticTrainer:
     def __init__(
         self,
         model: AcousticModel,
-        training: list[FittingRecording],
+        crops: AcousticCrops,
         validation: list[FittingRecording],
         *,
         hops: Hops,
         speakers: tuple[str, ...],
-        crop_units: int,
-        weights: dict[str, float],
+        reading: ReadingLoss | None,
         learning_rate: float,
         bf16: bool,
         seed: int,
@@ -105,11 +57,7 @@ class AcousticTrainer:
         self._device = device
         self._bf16 = bf16
         self._hops, self._speakers, self._seed, self._rate = hops, speakers, seed, learning_rate
-        self._crop_units = crop_units
-        self._codes = {r.audio_sha256: codes_at_unit_rate(r, model, hops) for r in (*training, *validation)}
-        ratio = model.shape.frames_per_unit
-        self._sampler = CropSampler(training, frames=crop_units * ratio, weights=weights)
-        self._validation = validation
+        self.crops, self._validation, self._reading = crops, validation, reading
         self._optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.05)
         self._best = {name: value.clone() for name, value in model.state_dict().items()}
         self._best_error = math.inf
@@ -161,30 +109,21 @@ class AcousticTrainer:
         warm = min(1.0, (self._step + 1) / 100)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate * warm * 0.5 * (1.0 + math.cos(math.pi * self._step / steps))
-        batch = self.draw(rng, size)
-        loss, _ = acoustic_loss(self.regress(batch), batch)
+        batch = self.crops.draw(rng, size)
+        loss = torch.stack(list(self.losses(self.regress(batch), batch).values())).sum()
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimiser.step()
         self._step += 1
 
-    def draw(self, rng: np.random.Generator, size: int) -> AcousticBatch:
-        """Crops of training recordings, streams and units dropped at random."""
-        ratio = self.model.shape.frames_per_unit
-        frames = self._crop_units * ratio
-        codes, mels, f0s, inside, speakers = [], [], [], [], []
-        for recording, start in self._sampler.draw(rng, size):
-            row = self._codes[recording.audio_sha256][:, start // ratio : start // ratio + self._crop_units]
-            lacking = self._crop_units - row.shape[1]
-            codes.append(np.pad(row, ((0, 0), (0, lacking)), mode="edge"))
-            mels.append(cut(recording.mel, start, frames, fill=LOG_FLOOR))
-            f0s.append(cut(recording.f0_hz, start, frames))
-            inside.append((np.arange(frames) < frames - lacking * ratio).astype(np.float32))
-            speakers.append(self._speakers.index(recording.speaker))
-        dropped = drop_streams(np.stack(codes), self.model, rng)
-        arrays = (dropped, np.array(speakers), *(np.stack(part) for part in (mels, f0s, inside)))
-        return AcousticBatch(*(torch.from_numpy(array).to(self._device) for array in arrays))
+    def losses(self, out: Acoustics, batch: AcousticBatch) -> dict[str, torch.Tensor]:
+        """Weighted; their sum is what the regression makes small."""
+        losses = regression_losses(out, batch)
+        if self._reading is not None:
+            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
+                losses["reading"] = self._reading(out.mel, batch.mel, batch.inside)
+        return losses
 
     def regress(self, batch: AcousticBatch) -> Acoustics:
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
@@ -205,9 +144,8 @@ class AcousticTrainer:
     @torch.inference_mode()
     def predict(self, recording: FittingRecording, *, with_prosody: bool) -> np.ndarray:
         """Log-mel of a whole recording from its codes, float32, shape ``(80, T)``."""
-        codes_3U = torch.from_numpy(self._codes[recording.audio_sha256])
+        codes_3U = torch.from_numpy(codes_at_unit_rate(recording, self.model.shape, self._hops))
         if not with_prosody:
-            codes_3U = codes_3U.clone()
             codes_3U[1], codes_3U[2] = self.model.shape.pitch_codes, self.model.shape.style_codes
         speaker = torch.tensor([self._speakers.index(recording.speaker)], device=self._device)
         predicted: np.ndarray = self.model(*(row[None] for row in codes_3U), speaker).mel[0].cpu().numpy()

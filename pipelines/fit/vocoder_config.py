@@ -52,6 +52,12 @@ class VocoderFitConfig(Section):
         description="recordings are also encoded from these samples on, for more variety of tokens",
     )
     acoustic_learning_rate: float = Field(default=1e-3, gt=0)
+    reader_steps: int = Field(
+        default=1500, ge=0, description="of the net whose view of log-mels the acoustic half is to match; 0: none"
+    )
+    reader_width: int = Field(default=192, ge=1)
+    reader_learning_rate: float = Field(default=1e-3, gt=0)
+    reading_weight: float = Field(default=15.0, gt=0, description="of that view beside the distance of the log-mels")
     sharpen_steps: int = Field(default=2500, ge=0, description="of the acoustic half against a discriminator; 0: none")
     sharpen_learning_rate: float = Field(default=5e-4, gt=0)
     mel_judge_channels: tuple[int, ...] = Field(default=(24, 48, 64, 64), min_length=1)

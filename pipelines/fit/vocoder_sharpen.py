@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from pipelines.fit.running_mean import RunningMean
-from pipelines.fit.vocoder_acoustic import AcousticBatch, AcousticTrainer, acoustic_loss
+from pipelines.fit.vocoder_acoustic import AcousticTrainer
 from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.fit.vocoder_crops import AcousticBatch
 from pipelines.fit.vocoder_losses import Judgement, MelJudge, adversarial_loss, feature_matching_loss, judges_loss
 from transforms.vocoder._acoustic import Acoustics
 
@@ -71,40 +72,39 @@ class Sharpener:
         for optimiser in (self._make, self._judging):
             for group in optimiser.param_groups:
                 group["lr"] = self._rate * (1.0 - 0.9 * self._step / steps)
-        batch = self._trainer.draw(rng, size)
+        batch = self._trainer.crops.draw(rng, size)
         out = self._trainer.regress(batch)
-        loss, mel = acoustic_loss(out, batch)
-        losses = {"mel": mel}
+        losses = self._trainer.losses(out, batch)
         real, fake = _patches(batch, out, rng)
+        said: dict[str, float] = {}
         if len(real):
-            losses["judge"] = self._train_judge(real, fake.detach())
+            said["judge"] = self._train_judge(real, fake.detach())
             self._judge.requires_grad_(False)
             judged = self._judged(fake)
-            losses["adversarial"] = adversarial_loss(judged)
-            losses["features"] = feature_matching_loss(self._judged(real), judged)
-            self._judge.requires_grad_(True)
             weight = min(1.0, self._step / _RAMP_STEPS)
-            loss = loss + weight * (_ADVERSARIAL_WEIGHT * losses["adversarial"] + _FEATURE_WEIGHT * losses["features"])
+            losses["adversarial"] = weight * _ADVERSARIAL_WEIGHT * adversarial_loss(judged)
+            losses["features"] = weight * _FEATURE_WEIGHT * feature_matching_loss(self._judged(real), judged)
+            self._judge.requires_grad_(True)
         self._make.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(torch.stack(list(losses.values())).sum())
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
         self._make.step()
         self._step += 1
         self._mean.update(self._model, step=self._step)
-        return {name: float(value.detach()) for name, value in losses.items()}
+        return said | {name: float(value.detach()) for name, value in losses.items()}
 
     def _judged(self, mel_BMT: torch.Tensor) -> list[Judgement]:
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
             judged: list[Judgement] = self._judge(mel_BMT)
         return judged
 
-    def _train_judge(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    def _train_judge(self, real: torch.Tensor, fake: torch.Tensor) -> float:
         loss = judges_loss(self._judged(real), self._judged(fake))
         self._judging.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._judge.parameters(), 1.0)
         self._judging.step()
-        return loss
+        return float(loss.detach())
 
     def _parts(self) -> dict[str, object]:
         return {

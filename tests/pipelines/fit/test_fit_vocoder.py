@@ -8,13 +8,15 @@ import pytest
 import soundfile as sf
 import torch
 
-from pipelines.fit import vocoder_sharpen
+from pipelines.fit import vocoder_reader, vocoder_sharpen
 from pipelines.fit.vocoder import fit_vocoder
-from pipelines.fit.vocoder_acoustic import AcousticTrainer, deduplicate, drop_streams
+from pipelines.fit.vocoder_acoustic import AcousticTrainer, deduplicate
 from pipelines.fit.vocoder_checkpoint import Checkpoint
 from pipelines.fit.vocoder_config import VocoderFitConfig
+from pipelines.fit.vocoder_crops import AcousticCrops, drop_streams
 from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings, shifted, to_100_hz
 from pipelines.fit.vocoder_losses import Judges, MelJudge, ScaleJudge
+from pipelines.fit.vocoder_reader import ReadingLoss, UnitReader, fit_reader
 from pipelines.fit.vocoder_sharpen import Sharpener
 from pipelines.fit.vocoder_wave import WaveTrainer, true_mel
 from schemas.errors import UserError
@@ -49,6 +51,8 @@ SMALL = {
     "acoustic_steps": 2,
     "acoustic_batch": 2,
     "acoustic_crop_units": 16,
+    "reader_steps": 2,
+    "reader_width": 8,
     "sharpen_steps": 2,
     "mel_judge_channels": [4, 4],
     "duration_steps": 2,
@@ -57,6 +61,9 @@ SMALL = {
     "scale_judge_channels": [4, 4],
     "spectrogram_judge_channels": 2,
 }
+
+
+SHAPE = AcousticShape(20, 8, 5, 2, 640, 16, 12, 1, 1, 4, 0.1)
 
 
 def utterances() -> Iterator[Utterance]:
@@ -110,18 +117,43 @@ def test_a_restored_trainer_takes_the_same_steps(recordings: list[FittingRecordi
         torch.testing.assert_close(resumed.generator.state_dict()[name], value, rtol=1e-5, atol=1e-6)
 
 
-def sharpener(recordings: list[FittingRecording]) -> tuple[AcousticModel, Sharpener]:
-    torch.manual_seed(0)
+def with_codes(recordings: list[FittingRecording]) -> list[FittingRecording]:
     rng = np.random.default_rng(0)
-    coded = [
+    return [
         replace(each, codes={"units": rng.integers(20, size=each.mel.shape[1] // 4).astype(np.int32)})
         for each in recordings
     ]
-    model = AcousticModel(AcousticShape(20, 8, 5, 2, 640, 16, 12, 1, 1, 4, 0.1))
-    options = {"crop_units": 20, "weights": {}, "learning_rate": 1e-3, "bf16": False, "seed": 0}
+
+
+def crops_of(recordings: list[FittingRecording], shape: AcousticShape) -> AcousticCrops:
+    return AcousticCrops(
+        recordings,
+        shape,
+        hops={"units": 640},
+        speakers=("ann", "bob"),
+        units=20,
+        weights={},
+        device=torch.device("cpu"),
+    )
+
+
+def sharpener(recordings: list[FittingRecording]) -> tuple[AcousticModel, Sharpener]:
+    torch.manual_seed(0)
+    coded = with_codes(recordings)
+    model = AcousticModel(SHAPE)
     device = torch.device("cpu")
+    crops = crops_of(coded, model.shape)
     trainer = AcousticTrainer(
-        model, coded, coded[:1], hops={"units": 640}, speakers=("ann", "bob"), device=device, **options
+        model,
+        crops,
+        coded[:1],
+        hops={"units": 640},
+        speakers=("ann", "bob"),
+        reading=None,
+        learning_rate=1e-3,
+        bf16=False,
+        seed=0,
+        device=device,
     )
     return model, Sharpener(trainer, MelJudge((4, 4, 4)), learning_rate=5e-3, bf16=False, seed=0, device=device)
 
@@ -146,6 +178,50 @@ def test_a_resumed_sharpening_takes_the_same_steps(recordings: list[FittingRecor
     second.run(steps=4, batch=2, checkpoint=tmp_path / "half.pt", say=print)
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_resumed_reader_takes_the_same_steps_and_its_loss_is_of_the_log_mel_alone(
+    recordings: list[FittingRecording], tmp_path: Path
+) -> None:
+    crops = crops_of(with_codes(recordings), SHAPE)
+
+    def fitted(checkpoint: Path | None) -> UnitReader:
+        torch.manual_seed(0)
+        reader = UnitReader(unit_codes=20, frames_per_unit=4, width=8)
+        options = {"learning_rate": 5e-3, "bf16": False, "seed": 0, "device": torch.device("cpu"), "say": print}
+        fit_reader(reader, crops, steps=4, batch=2, checkpoint=checkpoint, **options)
+        return reader
+
+    whole = fitted(None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vocoder_reader, "_SAVE_EVERY", 2)
+        patch.setattr(Checkpoint, "save", stopping_after(Checkpoint.save))
+        with pytest.raises(KeyboardInterrupt):
+            fitted(tmp_path / "half.pt")
+    resumed = fitted(tmp_path / "half.pt")
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+    batch = crops.draw(np.random.default_rng(0), 2)
+    reading = ReadingLoss(whole, weight=1.5)
+    assert reading(batch.mel, batch.mel, batch.inside) == 0
+    other = (batch.mel + 1).requires_grad_()
+    reading(other, batch.mel, batch.inside).backward()
+    assert bool(other.grad[batch.inside[:, None].expand_as(other) > 0].any())
+    assert not bool(other.grad[batch.inside[:, None].expand_as(other) == 0].any())
+    assert not any(value.requires_grad for value in whole.parameters())
+
+
+def test_a_reader_learns_to_read(recordings: list[FittingRecording]) -> None:
+    loud = [
+        replace(each, codes={"units": (each.mel.astype(np.float32).mean(0)[::4] > -7).astype(np.int32)})
+        for each in recordings
+    ]
+    torch.manual_seed(0)
+    reader = UnitReader(unit_codes=20, frames_per_unit=4, width=8)
+    crops = crops_of(loud, SHAPE)
+    options = {"learning_rate": 5e-3, "bf16": False, "seed": 0, "device": torch.device("cpu")}
+    right = fit_reader(reader, crops, steps=150, batch=4, checkpoint=None, say=print, **options)
+    assert right > 0.9
 
 
 def stopping_after(save: Callable[[Checkpoint, dict[str, object]], None]) -> Callable[..., None]:
@@ -208,7 +284,7 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
 def test_streams_are_dropped_together_and_alone() -> None:
     shape = AcousticShape(20, 8, 5, 1, 640, 8, 8, 1, 1, 4, 0.0)
     codes = np.ones((4000, 3, 10), np.int64)
-    dropped = drop_streams(codes, AcousticModel(shape), np.random.default_rng(0))
+    dropped = drop_streams(codes, shape, np.random.default_rng(0))
     pitch, style = (dropped[:, 1] == 8).all(1), (dropped[:, 2] == 5).all(1)
     assert abs((pitch & style).mean() - 0.3) < 0.03
     assert abs((pitch & ~style).mean() - 0.1) < 0.03
