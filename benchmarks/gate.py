@@ -8,6 +8,7 @@ varied in speed, tone and noise, each corrupted in every way that ``benchmarks.c
 ``transforms/align/gate_calibration.py``. Run it again when the default aligner changes. The report is on the held-out
 prompts (the same speaker, other texts), ``timit-dev`` (8 other speakers) and LJ Speech (another speaker), and with
 voices of other languages than those of the calibration: VOICE is a folder that ``examples/asterisk-en/build.py`` makes.
+``cut and heard`` is what a sample is asked (``gate_cut``): here all that is accepted, and the same with words moved.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -35,11 +37,13 @@ from benchmarks.corruptions import (
 from benchmarks.record import save
 from benchmarks.timit import read_timit
 from schemas.errors import RecordError
-from schemas.records import SAMPLE_RATE_HZ, SpokenWord
+from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord
 from transforms.align import gate_calibration
 from transforms.align.fused import FusedConfig
 from transforms.align.gate import Gate, GateConfig
+from transforms.align.gate_cut import is_cut, shares_heard
 from transforms.align.gate_measures import Measures
+from transforms.align.gate_opinion import load_text_scorer
 from transforms.align.protocol import Aligner, Alignment
 from transforms.align.readings import align_text
 from transforms.align.vad import FRAME_SAMPLES
@@ -52,6 +56,7 @@ GOOD_DOUBTED = 0.05
 GOOD_DOUBTED_FEW = 0.02
 """Share of the good calibration utterances (half of them degraded) in which a word is doubted. Longer ones are then
 mostly trimmed; those of few words are lost."""
+LATE_S = (0.0, 0.5, 1.0, -1.0)
 OF_OPINION = frozenset({"text", "text_mean", "text_near", "apart", "ending"})
 LOWERS_THE_LIMIT = "unwritten"
 """A measure without a weight: it is taken only where a text is unlikely anyway, so that its absence says nothing."""
@@ -226,6 +231,40 @@ def verdicts(gate: Gate, cases: Sequence[Aligned]) -> dict[str, dict[str, object
     }
 
 
+def cut_and_heard(aligner: Aligner, items: Sequence[Recording]) -> dict[str, dict[str, float]]:
+    """Of every accepted utterance, its words where they were placed, and where they are not."""
+    open_gate = GateConfig(cut_ratio=0.0).load()
+    scorer, limit = load_text_scorer(), GateConfig().max_lost_by_cut
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for item in items:
+        words = verbalise(item.text, "en")
+        try:
+            alignment = aligner.align(item.waveform, words)
+            verdict = open_gate.judge(alignment, words, item.waveform, item.text, "en")
+        except RecordError:
+            continue
+        if verdict.kept is not None or not is_cut(alignment.words, item.waveform, ratio=1.0):
+            continue
+        for late_s in LATE_S:
+            moved = [moved_by(word, late_s, num_samples=len(item.waveform)) for word in alignment.words]
+            found[f"{late_s:+.1f} s"].append(shares_heard(moved, item.waveform, scorer.hear))
+    return {
+        name: {
+            "utterances": len(pairs),
+            "words_heard": round(float(np.mean([whole for whole, _ in pairs])), 3),
+            "words_heard_when_cut": round(float(np.mean([apart for _, apart in pairs])), 3),
+            "rejected_ratio": round(float(np.mean([whole - apart > limit for whole, apart in pairs])), 3),
+        }
+        for name, pairs in found.items()
+    }
+
+
+def moved_by(word: AlignedWord, late_s: float, *, num_samples: int) -> AlignedWord:
+    late = round(late_s * SAMPLE_RATE_HZ)
+    start = min(max(word.start_sample + late, 0), num_samples - 1)
+    return replace(word, start_sample=start, end_sample=min(max(word.end_sample + late, start + 1), num_samples))
+
+
 def speed(aligner: Aligner, gate: Gate, items: Sequence[Recording]) -> dict[str, float]:
     """Seconds of audio in a second of CPU time: the aligner alone, and with the gate."""
     audio_s = sum(len(item.waveform) for item in items) / SAMPLE_RATE_HZ
@@ -243,7 +282,7 @@ def speed(aligner: Aligner, gate: Gate, items: Sequence[Recording]) -> dict[str,
 
 
 def report(aligner: Aligner, sets: dict[str, list[Recording]], foreign: Sequence[Recording], *, most: int) -> None:
-    figures: dict[str, object] = {}
+    figures: dict[str, Any] = {}
     gates = {"with a second opinion": GateConfig(), "without": GateConfig(opinion="none")}
     others = [item for item in foreign if len(item.waveform) < 20 * SAMPLE_RATE_HZ]
     for name, items in sets.items():
@@ -252,6 +291,7 @@ def report(aligner: Aligner, sets: dict[str, list[Recording]], foreign: Sequence
         cases = [*map(good, items), *corrupted(known, others, rng, most=most)]
         known_cases = aligned(aligner, cases)
         figures[name] = {label: verdicts(config.load(), known_cases) for label, config in gates.items()}
+        figures[name] |= {"cut and heard, words moved by": cut_and_heard(aligner, items)}
     timed = next(iter(sets.values()))[:40]
     whole = GateConfig()
     figures["x_real_time_one_core"] = speed(aligner, whole.load(), placed(aligner, timed))

@@ -7,8 +7,9 @@ A forced aligner always finds *some* place for every word. The gate asks whether
     the whole    word rate, squeezed words, mean fit, speech covered by words, words that are heard
 
 An utterance with doubted words is cut down to its longest run of others (``gate_trim``), judged as a whole, and
-rejected if nothing long enough stands. Weights and thresholds are calibrated on corrupted transcripts by
-``python -m benchmarks.gate --calibrate``, which reports both kinds of error on other speech.
+rejected if nothing long enough stands. A sample of what stands is cut and heard again (``gate_cut``). Weights and
+thresholds are calibrated on corrupted transcripts by ``python -m benchmarks.gate --calibrate``; without that word it
+reports both kinds of error on other speech.
 """
 
 from collections import Counter
@@ -23,6 +24,7 @@ from pydantic import Field
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
 from transforms.align.gate_calibration import ALONE, FEW_WORDS, LETTERS_PER_S, WITH_OPINION
+from transforms.align.gate_cut import is_cut, shares_heard
 from transforms.align.gate_measures import FloatArray, Measures, contributions, frame_energy, loud_frames, word_measures
 from transforms.align.gate_opinion import LANGUAGES, TextScorer, load_text_scorer, text_scorer_fingerprint
 from transforms.align.gate_tests import (
@@ -54,6 +56,9 @@ class GateConfig(BackendConfig):
         weights, max_log_odds, max_log_odds_few: Of the word's verdict where there is a second opinion
             (``gate_calibration``); ``few`` for utterances of fewer than five words, which lack context.
         weights_alone, max_log_odds_alone, max_log_odds_few_alone: The same where there is none.
+        cut_ratio: Share of the English utterances that are cut and heard again, chosen by a hash of their audio; only
+            where there is a second opinion. ``words_heard`` and ``words_heard_when_cut`` are then among their scores.
+        max_lost_by_cut: Most words, as a share, that may be heard in the whole and not on their side of the cut.
         letters_per_s: Usual speed of a language, by code; any other counts as 15 letters a second.
         max_speed_ratio: Letters a second over the language's usual ones.
         min_log_likelihood: Nats a frame, mean over the utterance (where the aligner gives it); of n words,
@@ -80,6 +85,8 @@ class GateConfig(BackendConfig):
     weights_alone: dict[str, float] = Field(default_factory=lambda: dict(ALONE.weights))
     max_log_odds_alone: float = ALONE.max_log_odds
     max_log_odds_few_alone: float = ALONE.max_log_odds_few
+    cut_ratio: float = Field(default=0.02, ge=0, le=1)
+    max_lost_by_cut: float = Field(default=0.34, ge=0, le=1)
     letters_per_s: dict[str, float] = Field(default_factory=lambda: dict(LETTERS_PER_S))
     max_speed_ratio: float = 2.2
     min_log_likelihood: float = -2.5
@@ -133,8 +140,8 @@ class Gate:
 
         Raises:
             RecordError: Outcome ``filtered``; the code says which test failed: ``gate_word_mismatch`` (a word is not
-                what is said there), ``gate_unwritten_word`` (one is heard beside it that is not written) or one of
-                ``check_spans`` and ``check_whole``.
+                what is said there), ``gate_unwritten_word`` (one is heard beside it that is not written),
+                ``gate_cut_words`` (words are lost where it would be cut) or one of ``check_spans`` and ``check_whole``.
         """
         config = self._config
         check_spans(alignment.words, words, num_samples=len(waveform))
@@ -144,7 +151,8 @@ class Gate:
         worst = {"worst_excess": float(excess_W.max())}
         failed = _named(doubts)
         if failed is None:
-            return Verdict({**check_whole(alignment, waveform, config, language), **worst, "share_kept": 1.0})
+            scores = {**check_whole(alignment, waveform, config, language), **worst, "share_kept": 1.0}
+            return Verdict(scores | self._cut_and_heard(alignment, waveform, language))
         if not config.trim or "text" not in measures:
             raise failed
         good = _spread([doubt is None for doubt in doubts], excess_W < -config.trim_margin)
@@ -152,6 +160,7 @@ class Gate:
         if kept is None:
             raise failed
         scores = check_whole(kept.alignment, kept.waveform(waveform), config, language)
+        scores |= self._cut_and_heard(kept.alignment, kept.waveform(waveform), language)
         return Verdict(
             {
                 **scores,
@@ -162,6 +171,20 @@ class Gate:
             },
             kept,
         )
+
+    def _cut_and_heard(self, alignment: Alignment, waveform: Waveform, language: str) -> dict[str, float]:
+        """Scores of an utterance of the sample; none of any other."""
+        config, words = self._config, alignment.words
+        if self._scorer is None or base_language(language) not in LANGUAGES:
+            return {}
+        if not is_cut(words, waveform, ratio=config.cut_ratio):
+            return {}
+        whole, apart = shares_heard(words, waveform, self._scorer.hear)
+        if whole - apart > config.max_lost_by_cut:
+            raise rejected(
+                "gate_cut_words", f"{whole:.0%} of the words are heard, but {apart:.0%} when it is cut in two"
+            )
+        return {"words_heard": whole, "words_heard_when_cut": apart}
 
     @property
     def vad(self) -> SileroVad:

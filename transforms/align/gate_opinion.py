@@ -36,6 +36,7 @@ _NO_TIMESTAMPS = 50362
 _UNLIKELY_NATS = -4.0  # at -2.5 twice as many recordings are transcribed, and no more missing words are found
 _CLOSING = " .,;:!?\u2026-\u2013\u2014\"'()[]"
 _TAIL_SAMPLES = 1600
+_MOST_TOKENS_PER_S = 8  # bounds what Whisper makes up
 _MOST_TOKENS = 440  # the decoder has 448 positions
 
 
@@ -76,6 +77,14 @@ class TextScorer:
             char_end = len(text) if last == len(words) else words[last].char_start
             found += self._window(waveform[start:end], prepared, (char_start, char_end), words[first:last], start)
         return found
+
+    def hear(self, waveform: Waveform) -> list[str]:
+        """What Whisper makes of up to 28 s by itself, in words as they are spoken; nothing of less than 0.1 s."""
+        if len(waveform) < SAMPLE_RATE_HZ // 10:
+            return []
+        silence = np.zeros(2 * _TAIL_SAMPLES, np.float32)
+        encoded, _ = self._encode(np.concatenate([silence, waveform, silence]))
+        return self._heard(encoded, most_tokens=round(_MOST_TOKENS_PER_S * len(waveform) / SAMPLE_RATE_HZ) + 8)
 
     def _window(
         self, waveform: Waveform, text: str, chars: tuple[int, int], words: Sequence[AlignedWord], offset: int

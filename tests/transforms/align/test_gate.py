@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.errors import RecordError
-from schemas.records import SpokenWord
+from schemas.records import AlignedWord, SpokenWord
 from transforms.align.gate import Gate, GateConfig, _spread
+from transforms.align.gate_cut import is_cut, shares_heard
 from transforms.align.protocol import Alignment
 from transforms.align.readings import align_text
 
@@ -145,3 +146,52 @@ def test_a_text_that_stops_too_early_has_a_suspicious_end(aligner, gate, prompt)
     assert cut[-1] > 3
     assert not whole[:-1].any()
     assert not cut[:-1].any()
+
+
+def test_a_sample_is_cut_and_heard_again(aligner, gate, prompt):
+    waveform, text = prompt("auth-incorrect")
+    alignment = align_text(aligner, waveform, text, "en")
+    words = [SpokenWord(word.text, word.char_start, word.char_end) for word in alignment.words]
+    all_of_them = Gate(GateConfig(cut_ratio=1.0), gate.vad, gate._scorer)
+    scores = all_of_them.judge(alignment, words, waveform, text, "en").scores
+    assert scores["words_heard"] == 1.0
+    assert scores["words_heard_when_cut"] > 0.9
+    none_of_them = Gate(GateConfig(cut_ratio=0.0), gate.vad, gate._scorer)
+    assert "words_heard" not in none_of_them.judge(alignment, words, waveform, text, "en").scores
+    late = tuple(
+        replace(word, start_sample=word.start_sample + 14_000, end_sample=word.end_sample + 14_000)
+        for word in alignment.words
+    )
+    with pytest.raises(RecordError) as caught:
+        all_of_them._cut_and_heard(Alignment(late), waveform, "en")
+    assert caught.value.code == "gate_cut_words"
+
+
+def test_the_sample_is_a_share_that_does_not_move():
+    words = [AlignedWord("a", 160 * place, 160 * place + 160, 0.0, place, place + 1) for place in range(4)]
+    waves = np.random.default_rng(0).normal(0, 0.1, (2000, 800)).astype(np.float32)
+    chosen = [is_cut(words, wave, ratio=0.1) for wave in waves]
+    assert 150 < sum(chosen) < 250
+    assert chosen == [is_cut(words, wave.copy(), ratio=0.1) for wave in waves]
+    assert all(is_cut(words, wave, ratio=0.3) for wave, one in zip(waves, chosen, strict=True) if one)
+    assert not any(is_cut(words[:3], wave, ratio=1.0) for wave in waves)
+    assert not any(is_cut(words, wave, ratio=0.0) for wave in waves)
+
+
+def test_a_written_number_is_not_cut_in_two():
+    words = [
+        AlignedWord(text, 1000 * place, 1000 * place + 900, 0.0, *chars)
+        for place, (text, chars) in enumerate(
+            [("room", (0, 4)), ("twenty", (5, 7)), ("one", (5, 7)), ("please", (8, 14))]
+        )
+    ]
+    heard = []
+
+    def hear(waveform):
+        heard.append(len(waveform))
+        return ["room", "twenty", "one"]
+
+    assert shares_heard(words, np.zeros(4000, np.float32), hear) == (0.75, 0.75)
+    assert heard[0] == heard[1] + heard[2] == 4000
+    assert heard[1] in (950, 2950)
+    assert shares_heard(words[1:3], np.zeros(4000, np.float32), hear) == (1.0, 1.0)
