@@ -86,7 +86,7 @@ class GateConfig(BackendConfig):
     max_log_odds_alone: float = ALONE.max_log_odds
     max_log_odds_few_alone: float = ALONE.max_log_odds_few
     cut_ratio: float = Field(default=0.02, ge=0, le=1)
-    max_lost_by_cut: float = Field(default=0.34, ge=0, le=1)
+    max_lost_by_cut: float = Field(default=0.4, ge=0, le=1)
     letters_per_s: dict[str, float] = Field(default_factory=lambda: dict(LETTERS_PER_S))
     max_speed_ratio: float = 2.2
     min_log_likelihood: float = -2.5
