@@ -149,13 +149,13 @@ def test_a_text_that_stops_too_early_has_a_suspicious_end(aligner, gate, prompt)
 
 
 def test_a_sample_is_cut_and_heard_again(aligner, gate, prompt):
-    waveform, text = prompt("auth-incorrect")
+    waveform, text = prompt("queue-thankyou")
     alignment = align_text(aligner, waveform, text, "en")
     words = [SpokenWord(word.text, word.char_start, word.char_end) for word in alignment.words]
     all_of_them = Gate(GateConfig(cut_ratio=1.0), gate.vad, gate._scorer)
     scores = all_of_them.judge(alignment, words, waveform, text, "en").scores
     assert scores["words_heard"] == 1.0
-    assert scores["words_heard_when_cut"] > 0.9
+    assert scores["words_heard_when_cut"] >= 0.8
     none_of_them = Gate(GateConfig(cut_ratio=0.0), gate.vad, gate._scorer)
     assert "words_heard" not in none_of_them.judge(alignment, words, waveform, text, "en").scores
     late = tuple(
