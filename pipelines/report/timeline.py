@@ -9,6 +9,7 @@ that | agent | is  | already           words at their times
 10           | 10         | ...        style, one a second
 """
 
+import math
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -37,7 +38,7 @@ class _Timeline:
     def __init__(self, sample: SampleUtterance) -> None:
         self.sample = sample
         self.seconds = sample.record.num_samples / SAMPLE_RATE_HZ
-        self.width = max(1, round(self.seconds * PIXELS_PER_S))
+        self.width = max(1, math.ceil(self.seconds * PIXELS_PER_S))
         self.parts: list[Markup] = []
         streams = {stream.kind: stream for stream in sample.record.streams}
         present = {
@@ -101,7 +102,7 @@ class _Timeline:
             css,
             style,
             title,
-            x + 0.5,
+            min(x + 0.5, self.width - 1),
             top,
             max(width - 1, 1),
             height,
