@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from transforms.align.ctc_aligner import CtcAligner
 
 TORCHAUDIO = "torchaudio:"
+_PATH_VERSION = 2  # since 2, the separator is said between words: the same model gives other times
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _SMALL = (
     "config.json",
@@ -73,7 +74,7 @@ class CtcConfig(BackendConfig):
         """
         decisive = self.model_dump(exclude={"model", "weights", "allow_download", "device", "batch_s"})
         files = {path.name: cached_digest(path) for path in self.files()}
-        return digest_json({"config": decisive, "bundle": self.bundle, "files": files})
+        return digest_json({"config": decisive, "bundle": self.bundle, "files": files, "path": _PATH_VERSION})
 
     def load(self) -> "CtcAligner":
         """Raises: UserError: The model is missing, or is no CTC model."""
