@@ -73,6 +73,17 @@ class AlignedWord:
     char_start: int
     char_end: int
 
+    def moved(self, *, samples: int, chars: int = 0) -> "AlignedWord":
+        """The word as it stands in a recording and a text that begin so much earlier."""
+        return AlignedWord(
+            self.text,
+            self.start_sample + samples,
+            self.end_sample + samples,
+            self.score,
+            self.char_start + chars,
+            self.char_end + chars,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:

@@ -7,7 +7,7 @@ audio     [............................... ]~~~~~                cut in the midd
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from schemas.records import Waveform
@@ -79,16 +79,7 @@ def trim(alignment: Alignment, run: tuple[int, int], *, text: str, num_samples: 
         char_start -= 1
     while char_end < len(text) and not text[char_end].isspace():
         char_end += 1
-    kept = tuple(
-        replace(
-            word,
-            start_sample=word.start_sample - start,
-            end_sample=word.end_sample - start,
-            char_start=word.char_start - char_start,
-            char_end=word.char_end - char_start,
-        )
-        for word in words[first:last]
-    )
+    kept = tuple(word.moved(samples=-start, chars=-char_start) for word in words[first:last])
     scores = dict(alignment.scores)
     if LOG_LIKELIHOOD in scores:
         lengths = [word.end_sample - word.start_sample for word in kept]

@@ -142,7 +142,7 @@ class _Walk:
             kept, parted = self._border_before(bad), True
         else:
             kept, parted = (count, False) if ends_all else (self._cut(alignment, len(audio)), False)
-        placed = _moved(self._refined(alignment.words, kept, audio), self._sample)
+        placed = [word.moved(samples=self._sample) for word in self._refined(alignment.words, kept, audio)]
         if placed and not parted:
             self._learn_rate(placed)
         return placed, parted or not placed
@@ -160,8 +160,8 @@ class _Walk:
         refined: list[AlignedWord] = []
         for breath, start, stop in _breaths(rough, end):
             try:
-                placed = Alignment(tuple(_moved(breath, -start)))
-                refined += _moved(self._aligner.refine(audio[start:stop], placed).words, start)
+                placed = Alignment(tuple(word.moved(samples=-start) for word in breath))
+                refined += [word.moved(samples=start) for word in self._aligner.refine(audio[start:stop], placed).words]
             except RecordError:
                 refined += breath
         return refined
@@ -251,12 +251,6 @@ class _Walk:
         letters = sum(len(word.text) + _ONSET_LETTERS for word in placed)
         if speech_s > 2.0:
             self._letters_per_s += 0.3 * (letters / speech_s - self._letters_per_s)
-
-
-def _moved(words: Sequence[AlignedWord], samples: int) -> list[AlignedWord]:
-    return [
-        replace(word, start_sample=word.start_sample + samples, end_sample=word.end_sample + samples) for word in words
-    ]
 
 
 def _breaths(words: Sequence[AlignedWord], end: int) -> Iterator[tuple[Sequence[AlignedWord], int, int]]:

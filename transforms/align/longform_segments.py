@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -64,16 +64,7 @@ def segments_of(
 
 def parted(segment: Segment, text: str, *, least_words: int) -> tuple[Segment, Segment] | None:
     """A segment of ``text`` in two, at the widest gap with so many words on either side; None if it has none."""
-    run = [
-        replace(
-            word,
-            start_sample=word.start_sample + segment.start_sample,
-            end_sample=word.end_sample + segment.start_sample,
-            char_start=word.char_start + segment.char_start,
-            char_end=word.char_end + segment.char_start,
-        )
-        for word in segment.words
-    ]
+    run = [word.moved(samples=segment.start_sample, chars=segment.char_start) for word in segment.words]
     borders = np.flatnonzero(written_starts(run, text)).tolist()
     cuts = [at for at in borders if least_words <= at <= len(run) - least_words]
     if not cuts:
@@ -114,14 +105,5 @@ def _segment(run: Sequence[AlignedWord], first: int, last: int, text: str, room:
     char_start, char_end = run[first].char_start, run[last - 1].char_end
     while char_end < len(text) and not text[char_end].isspace():
         char_end += 1
-    words = tuple(
-        replace(
-            word,
-            start_sample=word.start_sample - span.start,
-            end_sample=word.end_sample - span.start,
-            char_start=word.char_start - char_start,
-            char_end=word.char_end - char_start,
-        )
-        for word in run[first:last]
-    )
+    words = tuple(word.moved(samples=-span.start, chars=-char_start) for word in run[first:last])
     return Segment(span.start, span.end, char_start, char_end, words)

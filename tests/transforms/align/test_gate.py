@@ -158,10 +158,7 @@ def test_a_sample_is_cut_and_heard_again(aligner, gate, prompt):
     assert scores["words_heard_when_cut"] >= 0.8
     none_of_them = Gate(GateConfig(cut_ratio=0.0), gate.vad, gate._scorer)
     assert "words_heard" not in none_of_them.judge(alignment, words, waveform, text, "en").scores
-    late = tuple(
-        replace(word, start_sample=word.start_sample + 14_000, end_sample=word.end_sample + 14_000)
-        for word in alignment.words
-    )
+    late = tuple(word.moved(samples=14_000) for word in alignment.words)
     with pytest.raises(RecordError) as caught:
         all_of_them._cut_and_heard(Alignment(late), waveform, "en")
     assert caught.value.code == "gate_cut_words"
