@@ -74,7 +74,7 @@ class _Plot:
 
 
 def histogram(values: Sequence[float], *, title: str, unit: str, threshold: float | None = None) -> Markup:
-    """Counts of the finite values in 30 equal bins, with a dashed line at the threshold."""
+    """Counts of the finite values in 30 equal bins, with a dashed line at the threshold, their mean below."""
     finite = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
     if not len(finite):
@@ -104,7 +104,8 @@ def histogram(values: Sequence[float], *, title: str, unit: str, threshold: floa
         anchor, shift = ("end", -5) if left else ("start", 5)
         text = f"threshold {number(threshold)}"
         plot.add('<text class="note" x="{:.1f}" y="{}" text-anchor="{}">{}</text>', x + shift, _TOP + 10, anchor, text)
-    return plot.svg()
+    caption = Markup('<p class="legend"><span>mean <b>{}</b> of {} utterances</span></p>')
+    return plot.svg() + caption.format(number(float(finite.mean())), number(len(finite)))
 
 
 def line_chart(

@@ -213,6 +213,11 @@ def test_a_histogram_counts_every_value(values):
     assert sum(map(int, counts)) == len(values)
 
 
+def test_a_histogram_says_its_mean_and_how_many():
+    html = histogram([0.5, 0.7, float("nan"), 0.9], title="t", unit="u")
+    assert "mean <b>0.7</b> of 3 utterances" in html
+
+
 def test_charts_without_values_say_so():
     assert "no values" in histogram([float("nan")], title="t", unit="u")
     assert "no values" in line_chart([], {"all": []}, title="t", x_label="x", y_label="y")
