@@ -20,9 +20,7 @@ STFT_HOP_SAMPLES = 40
 _BINS = STFT_SIZE // 2 + 1
 _SLOPE = 0.1
 _MAX_LOG_GAIN = 4.0
-
-#: Frames at 100 Hz on either side that may influence an output sample.
-GENERATOR_CONTEXT_FRAMES = 56
+_EDGE_FRAMES = 11  # what all but the residual blocks reach, and some to spare
 
 
 class ResidualBlock(nn.Module):
@@ -74,6 +72,9 @@ class Generator(nn.Module):
         self.head = nn.Conv1d(top, 3 * _BINS, 7, padding=3)
         with torch.no_grad():
             self.head.weight.mul_(0.2)
+        reach = (max(kernels) - 1) // 2 * (sum(dilations) + len(dilations))
+        #: Frames at 100 Hz on either side that may influence an output sample; the blocks run at 200 and 400 Hz.
+        self.context_frames = _EDGE_FRAMES + -(-3 * reach // 4)
 
     def forward(self, mel_BMT: torch.Tensor, pulses_BN: torch.Tensor, noise_BN: torch.Tensor) -> torch.Tensor:
         pulses_BFT, noise_BFT = _stft(pulses_BN), _stft(noise_BN)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from schemas.errors import UserError
@@ -18,7 +19,7 @@ from transforms.vocoder._acoustic import (
     DurationModel,
     repeat_to_units,
 )
-from transforms.vocoder._generator import GENERATOR_CONTEXT_FRAMES, Generator
+from transforms.vocoder._generator import Generator
 from transforms.vocoder._mel import MEL_HOP_SAMPLES
 from transforms.vocoder._source import pulse_train
 from transforms.vocoder.description import Architecture, VocoderDescription
@@ -68,7 +69,10 @@ class HifiganVocoder:
         self._acoustic = AcousticModel(acoustic_shape(description))
         self._durations = build_duration_model(description)
         self._generator = build_generator(description.architecture)
-        tensors = {name: value.float() for name, value in load_file(weights).items()}
+        try:
+            tensors = {name: value.float() for name, value in load_file(weights).items()}
+        except SafetensorError as error:
+            raise UserError(f"{weights}: damaged ({error}); fit or copy it again") from error
         models: dict[str, torch.nn.Module] = {
             "acoustic": self._acoustic,
             "durations": self._durations,
@@ -95,7 +99,7 @@ class HifiganVocoder:
     def lookahead(self) -> tuple[int, int]:
         shape = self._acoustic.shape
         # One frame more: F0 and voicing are interpolated between frames.
-        generator_units = -(-(GENERATOR_CONTEXT_FRAMES + 1) // shape.frames_per_unit)
+        generator_units = -(-(self._generator.context_frames + 1) // shape.frames_per_unit)
         return DURATION_CONTEXT_UNITS, shape.context_units + generator_units
 
     @torch.inference_mode()
@@ -141,7 +145,7 @@ class HifiganVocoder:
             waveform_1N: torch.Tensor = self._generator(*(part.to(self._device) for part in parts))
             return waveform_1N[0].cpu()
 
-        chunks = _in_chunks(generate, mel_1MT.shape[2], chunk_frames, GENERATOR_CONTEXT_FRAMES, MEL_HOP_SAMPLES)
+        chunks = _in_chunks(generate, mel_1MT.shape[2], chunk_frames, self._generator.context_frames, MEL_HOP_SAMPLES)
         waveform: Waveform = torch.cat(chunks).clamp(-1.0, 1.0).numpy()
         return waveform
 

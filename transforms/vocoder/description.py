@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from schemas.records import StreamKind
 
@@ -43,3 +43,10 @@ class VocoderDescription(BaseModel):
     architecture: Architecture
     speakers: tuple[str, ...]
     streams: dict[StreamKind, SpokenStream]
+
+    @field_validator("streams")
+    @classmethod
+    def _units(cls, streams: dict[StreamKind, SpokenStream]) -> dict[StreamKind, SpokenStream]:
+        if "units" not in streams:
+            raise ValueError("a voice speaks units")
+        return streams

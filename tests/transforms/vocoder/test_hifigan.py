@@ -1,3 +1,4 @@
+import json
 import pickle
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from schemas.errors import UserError
 from schemas.records import Stream
 from transforms.vocoder._acoustic import AcousticModel
+from transforms.vocoder._generator import Generator
 from transforms.vocoder._synthesis import HifiganVocoder, acoustic_shape, build_duration_model, build_generator
 from transforms.vocoder.description import Architecture, SpokenStream, VocoderDescription
 from transforms.vocoder.hifigan import HifiganConfig
@@ -104,6 +106,29 @@ def test_the_context_of_a_chunk_is_all_that_a_sample_depends_on(vocoder: Hifigan
     assert np.abs(first - second).max() > 1e-2
 
 
+@settings(max_examples=12, deadline=None)
+@given(
+    kernels=st.lists(st.sampled_from([3, 5, 7, 11, 15]), min_size=1, max_size=3),
+    dilations=st.lists(st.integers(1, 7), min_size=1, max_size=4),
+)
+def test_no_generator_hears_beyond_its_context(kernels: list[int], dilations: list[int]) -> None:
+    torch.manual_seed(0)
+    generator = Generator((8, 6, 4), kernels, dilations)
+    middle = generator.context_frames + 1
+    frames = 2 * middle + 1
+    mel = torch.zeros(1, 80, frames, requires_grad=True)
+    waveform = generator(mel, torch.randn(1, 160 * frames), torch.randn(1, 160 * frames))
+    waveform[0, 160 * middle : 160 * (middle + 1)].square().sum().backward()
+    heard = torch.nonzero(mel.grad[0].abs().sum(0))[:, 0]
+    assert middle - generator.context_frames <= heard.min()
+    assert heard.max() <= middle + generator.context_frames
+    assert middle - heard.min() >= generator.context_frames - 11  # and the context is no idle guess
+
+
+def test_the_bundled_voice_keeps_its_context() -> None:
+    assert build_generator(Architecture()).context_frames == 56
+
+
 def test_the_same_streams_give_the_same_audio(config: HifiganConfig, vocoder: HifiganVocoder) -> None:
     streams = random_streams(30, 2)
     np.testing.assert_array_equal(vocoder.synthesise(streams), config.load().synthesise(streams))
@@ -168,6 +193,18 @@ def test_broken_folders_are_a_user_error(config: HifiganConfig, tmp_path: Path) 
     (tmp_path / "vocoder.json").write_text("{}")
     with pytest.raises(UserError, match="not a vocoder description"):
         HifiganConfig(path=str(tmp_path)).load()
+
+
+def test_a_cut_file_and_a_voice_without_units_are_a_user_error(config: HifiganConfig, tmp_path: Path) -> None:
+    whole = config.folder / "vocoder.safetensors"
+    (tmp_path / "vocoder.json").write_bytes((config.folder / "vocoder.json").read_bytes())
+    (tmp_path / "vocoder.safetensors").write_bytes(whole.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"safetensors: damaged"):
+        HifiganConfig(path=str(tmp_path)).load()
+    unspoken = config.description.model_dump(mode="json") | {"streams": {}}
+    (tmp_path / "vocoder.json").write_text(json.dumps(unspoken))
+    with pytest.raises(UserError, match="not a vocoder description"):
+        _ = HifiganConfig(path=str(tmp_path)).fingerprint
 
 
 def test_the_config_alone_brings_no_torch() -> None:
