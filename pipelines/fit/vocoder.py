@@ -11,7 +11,8 @@ Seven phases, each resumed from its own checkpoint; only those marked * depend o
     save        ``vocoder.safetensors`` (half precision), ``vocoder.json``, ``card.md``
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
+from pipelines.files import write_text
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, fit_durations
 from pipelines.fit.vocoder_card import vocoder_card
 from pipelines.fit.vocoder_config import VocoderFitConfig
@@ -44,6 +46,7 @@ from transforms.vocoder.hifigan import DESCRIPTION_NAME, WEIGHTS_NAME, HifiganCo
 _REFINE_RATE = 0.3  # of the wave phase's first learning rate
 _REFINE_BASE = 0.3  # share of crops predicted from units alone
 _KEPT_APART_EVERY = 40  # one recording in so many validates
+_UNIT_HOPS_SAMPLES = (160, 320, 640)
 _WAVE_OPTIONS = ("wave_", "adversarial_", "period_judge_", "spectrogram_judge_", "scale_judge_")
 
 
@@ -65,7 +68,8 @@ def fit_vocoder(
             it stopped. Nothing is kept if None.
 
     Raises:
-        UserError: Fewer than two recordings, or the default speaker is not among them.
+        UserError: Fewer than two recordings, a speaker that is named is not among them, or units come more seldom than
+            the voice takes them.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
@@ -90,8 +94,12 @@ class _Fit:
         read = read_recordings(recordings, cache=None if work is None else work / "f0.npz", say=say)
         if len(read) < 2:
             raise UserError("fit vocoder: at least two recordings are needed, one of them to validate")
-        self._audio = [recording.audio_sha256 for recording in read]
+        self._audio = [(recording.audio_sha256, recording.speaker) for recording in read]
         encoders = config.encoders()
+        _check_units_hop(encoders["units"].hop_samples)
+        speakers = _speakers(read, config.default_speaker)
+        for name in sorted(set(config.speaker_weights) - set(speakers)):
+            raise _no_such_speaker("speaker_weights", name, speakers)
         self._recordings = add_codes(read, encoders, work=work, say=say)
         self._validation = self._recordings[::_KEPT_APART_EVERY]
         kept_apart = {recording.index for recording in self._validation}
@@ -107,9 +115,11 @@ class _Fit:
             work=work,
             say=say,
         )
+        # a waveform of theirs is read for its codes alone
+        self._shifted = [replace(recording, waveform=recording.waveform[:0].copy()) for recording in self._shifted]
         self._description = VocoderDescription(
             architecture=config.architecture,
-            speakers=_speakers(self._recordings, config.default_speaker),
+            speakers=speakers,
             streams={
                 kind: SpokenStream(
                     fingerprint=encoder.fingerprint,
@@ -130,7 +140,7 @@ class _Fit:
             learning_rate=self._config.acoustic_learning_rate, seed=self._seed, device=self._device,
         )  # fmt: skip
         generator, refined_error = self._refine(wave, acoustic)
-        figures |= {"copy_synthesis_mel_l1": true_error, "resynthesis_mel_l1": refined_error}
+        figures |= {"copy_synthesis_mel_l1": true_error, "predicted_mel_true_f0_mel_l1": refined_error}
         models = {"acoustic": acoustic.model, "durations": durations, "generator": generator}
         tensors = {
             f"{prefix}.{name}": value.detach().half().cpu().contiguous()
@@ -138,9 +148,11 @@ class _Fit:
             for name, value in model.state_dict().items()
         }
         output.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, output / WEIGHTS_NAME)
+        partial = output / f".partial-{WEIGHTS_NAME}"
+        save_file(tensors, partial)
         text = self._description.model_dump_json(indent=2) + "\n"
-        (output / DESCRIPTION_NAME).write_text(text, encoding="utf-8")
+        write_text(str(output / DESCRIPTION_NAME), text)
+        partial.replace(output / WEIGHTS_NAME)
         settings = {**self._config.model_dump(mode="json"), "seed": self._seed}
         fingerprint = HifiganConfig(path=str(output)).fingerprint
         card = vocoder_card(self._description, self._recordings, settings, figures, fingerprint=fingerprint)
@@ -336,7 +348,18 @@ def _speakers(recordings: list[FittingRecording], default: str | None) -> tuple[
         samples[recording.speaker] = samples.get(recording.speaker, 0) + recording.num_samples
     first = max(sorted(samples), key=lambda name: samples[name]) if default is None else default
     if first not in samples:
-        raise UserError(
-            f"fit: default_speaker: {first!r} speaks no recording (there are: {', '.join(sorted(samples))})"
-        )
+        raise _no_such_speaker("default_speaker", first, samples)
     return (first, *sorted(set(samples) - {first}))
+
+
+def _no_such_speaker(option: str, name: str, speakers: Iterable[str]) -> UserError:
+    return UserError(f"fit: {option}: {name!r} speaks no recording (there are: {', '.join(sorted(speakers))})")
+
+
+def _check_units_hop(hop_samples: int) -> None:
+    """Crops begin at every fourth frame of the log-mel, so a unit must begin there too."""
+    if hop_samples not in _UNIT_HOPS_SAMPLES:
+        raise UserError(
+            f"fit.units: a unit every {hop_samples} samples; the voice takes one every "
+            f"{', '.join(map(str, _UNIT_HOPS_SAMPLES))}"
+        )

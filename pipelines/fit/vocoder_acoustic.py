@@ -144,7 +144,7 @@ class AcousticTrainer:
     @torch.inference_mode()
     def predict(self, recording: FittingRecording, *, with_prosody: bool) -> np.ndarray:
         """Log-mel of a whole recording from its codes, float32, shape ``(80, T)``."""
-        codes_3U = torch.from_numpy(codes_at_unit_rate(recording, self.model.shape, self._hops))
+        codes_3U = torch.from_numpy(codes_at_unit_rate(recording, self.model.shape, self._hops)).to(self._device)
         if not with_prosody:
             codes_3U[1], codes_3U[2] = self.model.shape.pitch_codes, self.model.shape.style_codes
         speaker = torch.tensor([self._speakers.index(recording.speaker)], device=self._device)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, SerializeAsAny, field_validator
 
 from pipelines.yaml_config import Section
 from schemas.records import StreamKind
@@ -37,7 +37,9 @@ class VocoderFitConfig(Section):
     )
     architecture: Architecture = Field(default_factory=Architecture)
     default_speaker: str | None = Field(default=None, description="who speaks when none is named; else the longest")
-    speaker_weights: dict[str, float] = Field(default_factory=dict, description="factor on a speaker's share of crops")
+    speaker_weights: dict[str, PositiveFloat] = Field(
+        default_factory=dict, description="factor on a speaker's share of crops"
+    )
     wave_steps: int = Field(default=2800, ge=1)
     adversarial_from: int = Field(default=2000, ge=0, description="wave step at which the discriminators join")
     wave_batch: int = Field(default=8, ge=1)

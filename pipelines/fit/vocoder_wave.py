@@ -1,7 +1,7 @@
 """Fits the generator: log-mel and F0 to waveform, first by spectral distance, then against discriminators.
 
-The same steps then refine it on the mels and F0 that the acoustic half predicts, so that it learns to mend their
-blur.
+The same steps then refine it on the log-mels that the acoustic half predicts, under the recordings' own F0, so that it
+learns to mend their blur.
 """
 
 from collections.abc import Callable

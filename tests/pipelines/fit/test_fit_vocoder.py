@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from pydantic import ValidationError
 
 from pipelines.fit import vocoder_reader, vocoder_sharpen
 from pipelines.fit.vocoder import fit_vocoder
@@ -277,8 +278,41 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
     config = VocoderFitConfig.model_validate({**SMALL, "default_speaker": "carl"})
     with pytest.raises(UserError, match=r"carl.*ann, bob"):
         fit_vocoder(utterances, config, seed=1, output=tmp_path, say=print)
+    config = VocoderFitConfig.model_validate({**SMALL, "speaker_weights": {"anne": 50.0}})
+    with pytest.raises(UserError, match=r"speaker_weights: 'anne'.*ann, bob"):
+        fit_vocoder(utterances, config, seed=1, output=tmp_path, say=print)
+    with pytest.raises(ValidationError):
+        VocoderFitConfig.model_validate({**SMALL, "speaker_weights": {"ann": -1.0}})
     with pytest.raises(UserError, match="two recordings"):
         fit_vocoder(lambda: iter(list(utterances())[:1]), config, seed=1, output=tmp_path, say=print)
+
+
+def test_corrected_speakers_start_anew(tmp_path: Path) -> None:
+    def swapped() -> Iterator[Utterance]:
+        other = {"ann": "bob", "bob": "ann"}
+        for each in utterances():
+            yield replace(each, row=replace(each.row, speaker=other[each.row.speaker]))
+
+    config = VocoderFitConfig.model_validate({**SMALL, "default_speaker": "ann"})
+
+    def fitted(recordings: Callable[[], Iterator[Utterance]], name: str, work: str) -> bytes:
+        fit_vocoder(recordings, config, seed=1, output=tmp_path / name, say=print, work=tmp_path / work)
+        return (tmp_path / name / "vocoder.safetensors").read_bytes()
+
+    fitted(utterances, "before", "work")
+    assert fitted(swapped, "after", "work") == fitted(swapped, "fresh", "other")
+
+
+def test_a_prediction_runs_where_the_model_is(recordings: list[FittingRecording]) -> None:
+    _, sharpening = sharpener(recordings)
+    trainer = sharpening._trainer
+    trainer.model.to("meta")
+    trainer._device = torch.device("meta")  # an accelerator's place, which no test machine has
+    seen: list[str] = []
+    trainer.model.register_forward_pre_hook(lambda _, inputs: seen.extend(each.device.type for each in inputs))
+    with pytest.raises(NotImplementedError, match="meta"):  # it has no numbers to give back
+        trainer.predict(with_codes(recordings)[0], with_prosody=False)
+    assert set(seen) == {"meta"}
 
 
 def test_streams_are_dropped_together_and_alone() -> None:
