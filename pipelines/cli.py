@@ -257,7 +257,7 @@ def chat(
 
 @command
 def resynth(
-    paths: Annotated[list[str], typer.Argument(metavar="DIR|FILES...", help="Folders, audio files, or tables.")],
+    paths: Annotated[list[str], typer.Argument(metavar="FOLDER|FILES...", help="Folders, audio files, or tables.")],
     job: Annotated[str | None, typer.Option(help="Corpus job whose encoders are taken; else the bundled ones.")] = None,
     vocoder: Annotated[str, typer.Option(help="A vocoder's folder.")] = "bundled",
     streams: Annotated[

@@ -6,8 +6,9 @@ in the original otherwise. Melody is the F0 frame error against the original (Ch
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +21,9 @@ from pipelines.evaluate.asr import normalise_english, transcribe, word_error_rat
 from pipelines.evaluate.resynth_timbre import timbre_similarity
 from pipelines.evaluate.resynthesis import encode_streams, f0_frame_errors
 from pipelines.fit.report import in_batches
-from pipelines.ingest import read_rows
 from pipelines.ingest.config import FolderConfig, TableConfig
+from pipelines.ingest.usable import usable_rows
+from pipelines.store import key_of
 from pipelines.yaml_config import read_yaml
 from schemas.errors import RecordError, UserError
 from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance, Waveform
@@ -39,13 +41,19 @@ _TABLES = (".tsv", ".csv", ".jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """What is left of a recording. ``wer_original`` is None where there is no transcript to hold it against."""
+    """What is left of a recording.
+
+    Args:
+        words: Of the transcript, or where there is none, of what Whisper hears in the original.
+        wer_original: None where there is no transcript to hold it against.
+        wer: None where there are no words.
+    """
 
     utterance_id: str
     seconds: float
     words: int
     wer_original: float | None
-    wer: float
+    wer: float | None
     f0_frame_error: float
     f0_frames: int
     timbre_similarity: float
@@ -54,14 +62,15 @@ class Survival:
 def read_recordings(paths: Sequence[str], *, limit: int | None, say: Callable[[str], None]) -> Iterator[Utterance]:
     """The recordings of folders (texts in ``.txt`` of the same name), tables and single files, sorted by id.
 
-    Bad audio is left out and named.
+    What cannot be read is left out and named; of several with one id the later ones get a number.
 
     Raises:
         UserError: A path is missing, or nothing could be read.
     """
     reader = AudioReader(max_duration_s=_MAX_DURATION_S)
     found = 0
-    for row in sorted(row for path in paths for row in _rows(path))[:limit]:
+    rows = _named_apart(sorted(row for path in paths for row in _rows(path, say)))
+    for row in rows[:limit]:
         try:
             waveform, digest = reader.decode(row)
         except RecordError as error:
@@ -73,15 +82,27 @@ def read_recordings(paths: Sequence[str], *, limit: int | None, say: Callable[[s
         raise UserError(f"resynth: no recording in {', '.join(paths)}")
 
 
-def _rows(path: str) -> list[SourceRow]:
+def _rows(path: str, say: Callable[[str], None]) -> list[SourceRow]:
     place = Path(path)
+    if (place / "run.yaml").is_file():
+        raise UserError(f"resynth: {path} is the output of a run; name the folder or table of its recordings")
     if place.is_dir():
-        return [row for row in read_rows(FolderConfig(path=path)) if isinstance(row, SourceRow)]
+        return usable_rows(FolderConfig(path=path), say)
     if place.suffix in _TABLES:
-        return [row for row in read_rows(TableConfig(path=path)) if isinstance(row, SourceRow)]
+        return usable_rows(TableConfig(path=path), say)
     if not place.is_file():
         raise UserError(f"resynth: {path}: no such file or folder")
     return [SourceRow(place.stem, str(place), "")]
+
+
+def _named_apart(rows: Sequence[SourceRow]) -> list[SourceRow]:
+    seen: Counter[str] = Counter()
+    named = []
+    for row in rows:
+        seen[row.utterance_id] += 1
+        count = seen[row.utterance_id]
+        named.append(row if count == 1 else replace(row, utterance_id=f"{row.utterance_id}-{count}"))
+    return named
 
 
 def backends(job: str | None, vocoder: str) -> tuple[list[SpeechEncoderConfig], HifiganConfig]:
@@ -133,7 +154,7 @@ def resynthesise(
         for index, utterance in enumerate(batch):
             rows.append(_survival(utterance, spoken[index], heard[index], f0_frame_errors(*contours[index])))
             if wavs is not None:
-                _write(wavs / f"{utterance.row.utterance_id}.{variant}.wav", spoken[index])
+                _write(wavs / f"{key_of(utterance.row.utterance_id)}.{variant}.wav", spoken[index])
         say(f"{len(rows)} recordings resynthesised")
     return rows
 
@@ -148,7 +169,7 @@ def _survival(utterance: Utterance, spoken: Waveform, heard: tuple[str, str], f0
         seconds=utterance.num_samples / SAMPLE_RATE_HZ,
         words=words,
         wer_original=word_error_rate([reference], [heard[0]]) if words and reference is text else None,
-        wer=word_error_rate([reference], [heard[1]]) if words else 0.0,
+        wer=word_error_rate([reference], [heard[1]]) if words else None,
         f0_frame_error=wrong / max(frames, 1),
         f0_frames=frames,
         timbre_similarity=timbre_similarity(utterance.waveform, spoken),
@@ -161,30 +182,46 @@ def _write(path: Path, waveform: Waveform) -> None:
 
 
 def summary(rows: Sequence[Survival]) -> dict[str, float | None]:
-    """Errors over all words and frames; timbre as the mean of the recordings."""
-    words = np.array([row.words for row in rows], dtype=np.float64)
+    """Errors over all words and frames; timbre as the mean of the recordings.
+
+    ``wer`` and ``wer_original`` are of the recordings with a transcript; ``wer_against_heard`` of those without.
+    """
     frames = np.array([row.f0_frames for row in rows], dtype=np.float64)
-    judged = [row for row in rows if row.wer_original is not None and row.words]
-    judged_words = sum(row.words for row in judged)
+    told = [row for row in rows if row.wer_original is not None]
+    untold = [row for row in rows if row.wer_original is None]
     return {
         "recordings": float(len(rows)),
         "seconds": sum(row.seconds for row in rows),
-        "wer_original": sum((row.wer_original or 0.0) * row.words for row in judged) / judged_words if judged else None,
-        "wer": float(words @ [row.wer for row in rows]) / max(float(words.sum()), 1.0),
+        "wer_original": _over_words((row.wer_original, row.words) for row in told),
+        "wer": _over_words((row.wer, row.words) for row in told),
+        "wer_against_heard": _over_words((row.wer, row.words) for row in untold),
         "f0_frame_error": float(frames @ [row.f0_frame_error for row in rows]) / max(float(frames.sum()), 1.0),
         "timbre_similarity": float(np.mean([row.timbre_similarity for row in rows])),
     }
 
 
+def _over_words(rates: Iterable[tuple[float | None, int]]) -> float | None:
+    known = [(rate, words) for rate, words in rates if rate is not None]
+    total = sum(words for _, words in known)
+    return sum(rate * words for rate, words in known) / total if total else None
+
+
 def table(rows: Sequence[Survival], *, most: int = 50) -> Iterator[str]:
     """Lines for a terminal: the worst recordings by WER, then all together."""
     yield f"{'recording':<32} {'s':>7} {'WER orig':>9} {'WER':>8} {'F0 err':>8} {'timbre':>7}"
-    worst = sorted(rows, key=lambda row: (-row.wer, row.utterance_id))
+    worst = sorted(rows, key=lambda row: (1.0 if row.wer is None else -row.wer, row.utterance_id))
     for row in worst[:most]:
         yield _line(row.utterance_id, asdict(row))
     if len(worst) > most:
         yield f"... and {len(worst) - most} with no more errors"
-    yield _line(f"all {len(rows)}", summary(rows))
+    whole = summary(rows)
+    yield _line(f"all {len(rows)}", whole)
+    untold = sum(row.wer_original is None and row.wer is not None for row in rows)
+    if untold and whole["wer_against_heard"] is not None:
+        yield (
+            f"{untold} without a transcript are held against what Whisper hears in the original: WER "
+            f"{100 * whole['wer_against_heard']:.1f} %, not part of the line above"
+        )
 
 
 def _line(name: str, figures: Mapping[str, Any]) -> str:

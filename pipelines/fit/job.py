@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.files import local_path, make_folder
-from pipelines.ingest import OneOrSeveral, read_rows, several
+from pipelines.ingest import OneOrSeveral, several
+from pipelines.ingest.usable import usable_rows
 from pipelines.yaml_config import Section, read_yaml, validate
 from schemas.errors import RecordError, UserError
 from schemas.records import SourceRow, Utterance, Waveform
@@ -45,11 +46,7 @@ class JobRecordings:
     """
 
     def __init__(self, job: FitJob, *, say: Callable[[str], None]) -> None:
-        self.rows = [
-            row
-            for source in several(job.ingest)
-            for row in sorted(row for row in read_rows(source) if isinstance(row, SourceRow))[: job.limit]
-        ]
+        self.rows = [row for source in several(job.ingest) for row in usable_rows(source, say)[: job.limit]]
         if job.sample is not None:
             self.rows = _drawn(self.rows, job.sample, job.seed)
         self._refused: set[str] = set()

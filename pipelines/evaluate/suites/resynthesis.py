@@ -63,7 +63,8 @@ def evaluate_voice(
 
 
 def _figures(name: str, found: Sequence[Survival], *, seed: int) -> list[Figure]:
-    words = [(row.wer * row.words, float(row.words)) for row in found]
+    told = [row for row in found if row.wer_original is not None] or found
+    words = [(row.wer * row.words, float(row.words)) for row in told if row.wer is not None]
     frames = [(row.f0_frame_error * row.f0_frames, float(row.f0_frames)) for row in found]
     timbre = {row.utterance_id: [row.timbre_similarity] for row in found}
     return [
