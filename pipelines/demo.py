@@ -13,7 +13,7 @@ from pipelines.files import read_ids
 from pipelines.infer.command import load_model, load_vocoder
 from pipelines.ingest import read_rows
 from pipelines.metrics import update_metrics
-from pipelines.reporting import report, utterances_with_audio
+from pipelines.reporting import report, stored_utterances
 from pipelines.run import encoder_configs
 from pipelines.run import run as run_corpus
 from pipelines.run_folder import RunFolder
@@ -72,9 +72,8 @@ def demo() -> DemoResult:
 
 
 def prompts(config: RunConfig) -> list[tuple[StoredUtterance, Waveform]]:
-    stored = {
-        record.utterance_id: (record, wave) for record, wave in utterances_with_audio(RunFolder(config.output).corpus)
-    }
+    corpus = RunFolder(config.output).corpus
+    stored = {record.utterance_id: (record, wave) for record, wave in stored_utterances(corpus) if wave is not None}
     return [stored[name] for name in PROMPTS]
 
 

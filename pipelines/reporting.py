@@ -10,7 +10,7 @@ from typing import Any
 
 import soundfile as sf
 
-from pipelines.files import join, local_path, read_text
+from pipelines.files import exists, join, local_path, read_text
 from pipelines.metrics import read_metrics
 from pipelines.report import (
     ErrorRate,
@@ -19,13 +19,14 @@ from pipelines.report import (
     LossCurve,
     ReportData,
     SampleUtterance,
+    StreamSegment,
     dropped_causes,
     readable_segments,
     write_report,
 )
 from pipelines.run_folder import RunFolder
 from pipelines.samples import read_samples_index
-from pipelines.store import ShardSet, parse_sequence, parse_utterance, read_samples, read_waveform
+from pipelines.store import MANIFEST, ShardSet, parse_sequence, parse_utterance, read_samples, read_waveform
 from pipelines.verify import read_dropped
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ, STREAM_KINDS, StoredUtterance, Waveform
@@ -40,14 +41,12 @@ STAGE_ORDER = ("decode", "align", *STREAM_KINDS, "write", "tokenizer", "bake")
 PACKAGES = ("plait", "torch", "transformers", "ray", "pocketsphinx", "torchfcpe", "webdataset")
 
 
-def utterances_with_audio(corpus: str) -> Iterator[tuple[StoredUtterance, Waveform]]:
-    """Stored utterances and their audio, where the store keeps audio."""
+def stored_utterances(corpus: str) -> Iterator[tuple[StoredUtterance, Waveform | None]]:
+    """All of a token store, each with its audio where the store keeps audio."""
     store = ShardSet(corpus)
     for entry in store.manifest.shards:
         for _, sample in read_samples(store.shard_url(entry)):
-            waveform = read_waveform(sample)
-            if waveform is not None:
-                yield parse_utterance(sample), waveform
+            yield parse_utterance(sample), read_waveform(sample)
 
 
 def report(output: str) -> Path:
@@ -92,22 +91,39 @@ def report(output: str) -> Path:
 
 
 def _shown(folder: RunFolder) -> Iterator[SampleUtterance]:
-    """Utterances of a few seconds, spread over the corpus, with their interleaved stream."""
+    """Utterances of a few seconds, spread over the corpus, with their interleaved stream where one was baked."""
+    chosen = {pair[0].utterance_id: pair for pair in _chosen(folder)}
+    segments = dict(_segments(folder, set(chosen)))
+    for utterance_id, (record, waveform) in chosen.items():
+        yield SampleUtterance(record, waveform, segments.get(utterance_id, ()))
+
+
+def _chosen(folder: RunFolder) -> list[tuple[StoredUtterance, Waveform | None]]:
+    """Some of 2 to 8 s and more than four words; where there are none, the shortest."""
+    first = list(islice(stored_utterances(folder.corpus), SHOWN_FROM))
     fit = [
         pair
-        for pair in islice(utterances_with_audio(folder.corpus), SHOWN_FROM)
+        for pair in first
         if 2 * SAMPLE_RATE_HZ <= pair[0].num_samples <= LONGEST_SHOWN_S * SAMPLE_RATE_HZ and len(pair[0].words) > 4
     ]
-    chosen = {pair[0].utterance_id: pair for pair in fit[:: max(1, len(fit) // SHOWN)][:SHOWN]}
+    if not fit:
+        return sorted(first, key=lambda pair: (pair[0].num_samples, pair[0].utterance_id))[:SHOWN]
+    return fit[:: max(1, len(fit) // SHOWN)][:SHOWN]
+
+
+def _segments(folder: RunFolder, wanted: set[str]) -> Iterator[tuple[str, tuple[StreamSegment, ...]]]:
+    """Of the wanted utterances; no shard is opened once all were met."""
+    if not exists(join(folder.interleaved(0), MANIFEST)):
+        return
     baked = ShardSet(folder.interleaved(0))
     layout = VocabularyLayout.from_json(baked.manifest.details["layout"])
     tokenizer = load_tokenizer(Path(folder.tokenizer))
+    missing = set(wanted)
     for entry in baked.manifest.shards:
-        for utterance_id, sample in read_samples(baked.shard_url(entry)):
-            if utterance_id in chosen:
-                record, waveform = chosen[utterance_id]
-                segments = readable_segments(parse_sequence(sample), layout, tokenizer.decode)
-                yield SampleUtterance(record, waveform, segments)
+        for utterance_id, sample in read_samples(baked.shard_url(entry)) if missing else ():
+            if utterance_id in missing:
+                missing.remove(utterance_id)
+                yield utterance_id, readable_segments(parse_sequence(sample), layout, tokenizer.decode)
 
 
 def _histograms(records: list[StoredUtterance]) -> Iterator[Histogram]:
@@ -118,7 +134,8 @@ def _histograms(records: list[StoredUtterance]) -> Iterator[Histogram]:
 def _loss(path: Path) -> LossCurve | None:
     if not path.is_file():
         return None
-    logged: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the rest is what a killed training left unfinished
+    logged: list[dict[str, Any]] = [json.loads(line) for line in lines]
     names = [name for name in ("loss", "text", "speech") if all(name in entry for entry in logged)]
     return LossCurve([entry["step"] for entry in logged], {name: [entry[name] for entry in logged] for name in names})
 
@@ -135,7 +152,7 @@ def _generated(folder: Path) -> Iterator[GeneratedSample]:
 
 
 def _wav(folder: Path, name: str) -> Waveform | None:
-    if not name:
+    if not name or not (folder / name).is_file():
         return None
     waveform, _ = sf.read(folder / name, dtype="float32")
     return waveform  # type: ignore[no-any-return]

@@ -45,13 +45,14 @@ class SampleUtterance:
     """An utterance to look at and listen to.
 
     Args:
+        waveform: None where the store keeps no audio.
         segments: Its interleaved stream (``stream.readable_segments``).
         f0_hz: Optional contour, shape ``(frames,)``, 0 where unvoiced.
         f0_hop_samples: Samples a frame of ``f0_hz``.
     """
 
     record: StoredUtterance
-    waveform: Waveform
+    waveform: Waveform | None
     segments: tuple[StreamSegment, ...] = ()
     f0_hz: npt.NDArray[np.floating] | None = None
     f0_hop_samples: int = 0

@@ -44,7 +44,7 @@ class _Timeline:
         present = {
             "time": True,
             "interleaved": bool(sample.segments),
-            "wave": True,
+            "wave": sample.waveform is not None,
             "words": True,
             "F0": sample.f0_hz is not None,
             **{kind: kind in streams for kind in ("units", "pitch", "style")},
@@ -58,7 +58,8 @@ class _Timeline:
         self.height = top
         self._time()
         self._interleaved()
-        self._wave(sample.waveform)
+        if sample.waveform is not None:
+            self._wave(sample.waveform)
         self._words()
         if sample.f0_hz is not None:
             self._f0(sample.f0_hz, sample.f0_hop_samples)
@@ -127,12 +128,11 @@ class _Timeline:
         self._add('<polygon class="wave" points="{}"/>', " ".join(upper + lower[::-1]))
 
     def _words(self) -> None:
-        wave, words = self.tops["wave"], self.tops["words"] + _HEIGHTS["words"]
+        highest, lowest = self.tops.get("wave", self.tops["words"]), self.tops["words"] + _HEIGHTS["words"]
         for word in self.sample.record.words:
             for sample in (word.start_sample, word.end_sample):
-                self._add(
-                    '<line class="edge" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"/>', self._x(sample), wave, words
-                )
+                edge = '<line class="edge" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"/>'
+                self._add(edge, self._x(sample), highest, lowest)
             start, end = word.start_sample / SAMPLE_RATE_HZ, word.end_sample / SAMPLE_RATE_HZ
             title = f"{word.text}: {start:.3f} to {end:.3f} s, score {word.score:.4g}"
             self._box("words", word.start_sample, word.end_sample, word.text, css="word", title=title)

@@ -1,7 +1,10 @@
 """The report of a finished run, gathered from its folder."""
 
+import shutil
+
 import pytest
 
+from pipelines import reporting
 from pipelines.reporting import report
 from schemas.errors import UserError
 from tests.pipelines.conftest import GOOD_IDS
@@ -13,6 +16,34 @@ def test_a_runs_report_shows_its_utterances_and_what_was_dropped(small_corpus):
     assert "missing_file" in page
     assert "[SPEECH]" in page
     assert "data:audio/flac;base64," in page
+
+
+def test_a_store_without_audio_is_looked_at_all_the_same(small_corpus, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    shutil.copytree(small_corpus / "out", output)
+    monkeypatch.setattr(reporting, "read_waveform", lambda _: None)
+    page = report(str(output)).read_text(encoding="utf-8")
+    assert page.count('<div class="timeline">') >= 3
+    assert "data:audio" not in page
+    assert "store.audio: true" in page
+
+
+def test_long_recordings_alone_are_shown_and_so_is_what_was_never_baked(small_corpus, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    shutil.copytree(small_corpus / "out", output)
+    shutil.rmtree(output / "interleaved")
+    monkeypatch.setattr(reporting, "LONGEST_SHOWN_S", 0.0)
+    page = report(str(output)).read_text(encoding="utf-8")
+    assert page.count('<div class="timeline">') >= 3
+    assert "[SPEECH]" not in page
+
+
+def test_a_training_that_was_killed_while_it_wrote_a_line_has_a_curve(small_corpus, tmp_path):
+    output = tmp_path / "out"
+    shutil.copytree(small_corpus / "out", output)
+    (output / "model").mkdir()
+    (output / "model" / "log.jsonl").write_text('{"step": 1, "loss": 2.5}\n{"step": 2, "lo')
+    assert "Training loss" in report(str(output)).read_text(encoding="utf-8")
 
 
 def test_a_folder_without_a_run_is_the_users_mistake(tmp_path):
