@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings, make_targets
+from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings, features_of, make_targets
 from pipelines.fit.hubert_network import Pretraining, build_model
 from pipelines.fit.hubert_training import Processes, TrainingSettings, train
 from pipelines.fit.report import FitData, IndexedRecordings, write_card
@@ -135,13 +135,15 @@ class _Fit:
         self._processes = processes
         self._say = say if processes.is_first else lambda _: None
         self.data = FitData()
-        self._depends: list[object] = [config.architecture, seed, _digest_of_rows(recordings.rows)]
+        self._depends: list[object] = [config.architecture, seed, config.max_frames, _digest_of_rows(recordings.rows)]
 
     def iterate(self, number: int, iteration: Iteration, before: Path | None) -> tuple[Path, dict[str, float]]:
         """Targets, then training; the folder of the model and its figures."""
         config = self._config
         self._depends.append(iteration.model_dump(mode="json", exclude={"steps"}))
         backend = self._backend(iteration, before)
+        if iteration.encoder is not None:
+            self._depends.append(features_of(iteration.encoder).features_fingerprint)
         network = build_model(config.architecture, seed=self._seed + number)
         targets_path = self._work / f"targets-{number}-{digest_json([*self._depends, network.hop_samples])}.npz"
         if self._processes.is_first and not targets_path.exists():

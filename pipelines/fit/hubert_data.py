@@ -18,7 +18,7 @@ from pipelines.fit.frames import sample_frames
 from pipelines.fit.hubert_network import Geometry
 from pipelines.fit.kmeans import arithmetic_on, fit_codebook, standardisation
 from pipelines.fit.report import FitData, IndexedRecordings, in_batches
-from schemas.errors import UserError
+from schemas.errors import RecordError, UserError
 from schemas.records import SAMPLE_RATE_HZ, TokenIds, Utterance, Waveform
 from transforms.devices import Device, pick_device
 from transforms.kmeans import Codebook, Features
@@ -98,13 +98,14 @@ def make_targets(
         arithmetic=arithmetic_on(device),
     )
     assign = _assigner(codebook, device)
-    places, samples, lengths, ids = [], [], [], []
+    places, samples, lengths, digests, ids = [], [], [], [], []
     index_of = {row: index for index, row in enumerate(recordings.rows)}
     for utterance, frames in features():
         codes = assign(frames).repeat(hop // hop_samples)[: -(-utterance.num_samples // hop_samples)]
         places.append(index_of[utterance.row])
         samples.append(utterance.num_samples)
         lengths.append(len(codes))
+        digests.append(utterance.audio_sha256)
         ids.append(codes.astype(np.uint16))
     partial = path.with_suffix(".partial.npz")
     np.savez(
@@ -112,6 +113,7 @@ def make_targets(
         rows=np.array(places),
         samples=np.array(samples),
         lengths=np.array(lengths),
+        digests=np.array(digests),
         ids=np.concatenate(ids),
     )
     partial.replace(path)
@@ -130,9 +132,14 @@ def _extractor(
 ) -> tuple[Callable[[Sequence[Waveform]], list[Features]], int]:
     if backend is None:
         return lambda waveforms: [mfcc_39(waveform, hop_samples=hop_samples) for waveform in waveforms], hop_samples
-    config = config_class("units", str(backend.get("kind"))).model_validate({**backend, "codebook": "unused"})
-    encoder = cast(FeatureConfig, config)
+    encoder = features_of(backend)
     return encoder.load_features().features, encoder.hop_samples
+
+
+def features_of(backend: dict[str, Any]) -> FeatureConfig:
+    """A units section without its codebook."""
+    config = config_class("units", str(backend.get("kind"))).model_validate({**backend, "codebook": "unused"})
+    return cast(FeatureConfig, config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +150,14 @@ class TargetedRecordings:
     places: npt.NDArray[np.int64]
     samples: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]  # one more than recordings
+    digests: npt.NDArray[np.str_]  # of the audio that the clusters were made of
     ids: npt.NDArray[np.uint16]
 
     @classmethod
     def load(cls, path: Path, recordings: IndexedRecordings) -> "TargetedRecordings":
         with np.load(path, allow_pickle=False) as file:
             starts = np.concatenate([[0], np.cumsum(file["lengths"])])
-            return cls(recordings, file["rows"], file["samples"], starts, file["ids"])
+            return cls(recordings, file["rows"], file["samples"], starts, file["digests"], file["ids"])
 
     def __len__(self) -> int:
         return len(self.places)
@@ -169,15 +177,34 @@ class TargetedRecordings:
         spans = [self.ids[self.starts[i] : self.starts[i + 1]] for i in np.flatnonzero(which)]
         starts = np.concatenate([[0], np.cumsum([len(span) for span in spans])])
         return TargetedRecordings(
-            self.recordings, self.places[which], self.samples[which], starts, np.concatenate(spans)
+            self.recordings,
+            self.places[which],
+            self.samples[which],
+            starts,
+            self.digests[which],
+            np.concatenate(spans),
         )
 
     def targets(self, index: int) -> npt.NDArray[np.uint16]:
         return self.ids[self.starts[index] : self.starts[index + 1]]
 
     def waveform(self, index: int) -> Waveform:
-        """Zero mean, unit variance over the recording, as the model will see it."""
-        waveform = self.recordings.read(int(self.places[index])).astype(np.float64)
+        """Zero mean, unit variance over the recording, as the model will see it.
+
+        Raises:
+            UserError: The audio is gone, or is another one than the clusters were made of.
+        """
+        try:
+            utterance = self.recordings.read(int(self.places[index]))
+        except RecordError as error:
+            row = self.recordings.rows[int(self.places[index])]
+            raise UserError(f"fit hubert: {row.utterance_id} could be read before: {error.detail}") from error
+        if utterance.audio_sha256 != self.digests[index]:
+            raise UserError(
+                f"fit hubert: {utterance.row.utterance_id}: {utterance.row.audio} is not the audio that its targets "
+                "were made of; remove the folder work/ in the output to make them again"
+            )
+        waveform = utterance.waveform.astype(np.float64)
         return np.asarray((waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7), dtype=np.float32)
 
     def count(self, data: FitData) -> None:

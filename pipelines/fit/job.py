@@ -15,7 +15,7 @@ from pipelines.ingest import OneOrSeveral, several
 from pipelines.ingest.usable import usable_rows
 from pipelines.yaml_config import Section, read_yaml, validate
 from schemas.errors import RecordError, UserError
-from schemas.records import SourceRow, Utterance, Waveform
+from schemas.records import SourceRow, Utterance
 from transforms.audio import decode
 from transforms.seeds import RekeyedGenerator
 
@@ -55,21 +55,26 @@ class JobRecordings:
     def __call__(self) -> Iterator[Utterance]:
         for row in self.rows:
             try:
-                waveform, digest = decode(row)
+                utterance = _decoded(row)
             except RecordError as error:
                 if row.audio not in self._refused:
                     self._refused.add(row.audio)
                     self._say(f"left out {row.utterance_id}: {error.detail}")
                 continue
-            yield Utterance(row, waveform, digest)
+            yield utterance
 
-    def read(self, index: int) -> Waveform:
-        """The audio of one row.
+    def read(self, index: int) -> Utterance:
+        """One row with its audio.
 
         Raises:
             RecordError: It cannot be read.
         """
-        return decode(self.rows[index])[0]
+        return _decoded(self.rows[index])
+
+
+def _decoded(row: SourceRow) -> Utterance:
+    waveform, digest = decode(row)
+    return Utterance(row, waveform, digest)
 
 
 def _drawn(rows: list[SourceRow], count: int, seed: int) -> list[SourceRow]:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance, Waveform
+from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance
 
 Recordings = Callable[[], Iterator[Utterance]]
 """Yields decoded utterances in a fixed order; every call starts anew."""
@@ -22,8 +22,8 @@ class IndexedRecordings(Protocol):
 
     def __call__(self) -> Iterator[Utterance]: ...
 
-    def read(self, index: int) -> Waveform:
-        """The audio of one row.
+    def read(self, index: int) -> Utterance:
+        """One row with its audio.
 
         Raises:
             RecordError: It cannot be read.

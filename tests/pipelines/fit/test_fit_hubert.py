@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +22,11 @@ from pipelines.fit.hubert_data import Batches, Crops, MaskedBatch, TargetedRecor
 from pipelines.fit.hubert_network import Geometry, build_model
 from pipelines.fit.job import fit
 from schemas.errors import UserError
+from schemas.records import SourceRow, Utterance
 from tests.pipelines.conftest import write_table
 from transforms.units.hubert import HubertUnitsConfig
 
+AUDIO = Path("examples/asterisk-en/audio")
 IDS = ("hello-world", "queue-thankyou", "vm-review", "activated", "agent-incorrect", "added")
 ARCHITECTURE = (
     "{hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 64, "
@@ -124,6 +128,25 @@ def test_another_corpus_in_the_same_folder_is_not_trained_on_the_last_ones_targe
     assert not [line for line in again if "targets" in line or "step" in line]  # all of it was there already
 
 
+def test_targets_are_made_again_for_other_frames_and_never_used_for_other_audio(job_file, tmp_path):
+    corpus = tmp_path / "corpus.tsv"
+    for name in IDS:
+        shutil.copy(AUDIO / f"{name}.flac", tmp_path)
+    corpus.write_text("id\taudio\ttext\n" + "".join(f"{name}\t{name}.flac\t{name}\n" for name in IDS))
+    there = [f"output={tmp_path / 'out'}", f"ingest.path={corpus}"]
+    fit("hubert", str(job_file), overrides=there, say=lambda _: None)
+    lines = []
+    fit("hubert", str(job_file), overrides=[*there, "fit.max_frames=200"], say=lines.append)
+    assert "iteration 0: targets from mfcc" in lines
+    changed, kept = tmp_path / f"{IDS[1]}.flac", tmp_path / f"{IDS[2]}.flac"
+    shutil.copy(kept, changed)
+    with pytest.raises(UserError, match=rf"{IDS[1]}.*is not the audio that its targets were made of"):
+        fit("hubert", str(job_file), overrides=[*there, "fit.learning_rate=0.001"], say=lambda _: None)
+    changed.unlink()
+    with pytest.raises(UserError, match=rf"{IDS[1]} could be read before"):
+        fit("hubert", str(job_file), overrides=[*there, "fit.learning_rate=0.001"], say=lambda _: None)
+
+
 RANK = """\
 import json, sys
 from pipelines.fit.job import fit
@@ -185,12 +208,14 @@ def fake_targets(lengths) -> TargetedRecordings:
             return iter(())
 
         def read(self, index):
-            return np.random.default_rng(index).normal(0, 0.1, 320 * lengths[index]).astype(np.float32)
+            waveform = np.random.default_rng(index).normal(0, 0.1, 320 * lengths[index]).astype(np.float32)
+            return Utterance(SourceRow(str(index), "", ""), waveform, str(index))
 
     starts = np.concatenate([[0], np.cumsum(lengths)])
     ids = np.concatenate([np.arange(length) for length in lengths]).astype(np.uint16)
     samples = 320 * np.array(lengths)
-    return TargetedRecordings(FakeRecordings(), np.arange(len(lengths)), samples, starts, ids)
+    digests = np.arange(len(lengths)).astype(str)
+    return TargetedRecordings(FakeRecordings(), np.arange(len(lengths)), samples, starts, digests, ids)
 
 
 @settings(max_examples=15, deadline=None)
