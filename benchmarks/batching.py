@@ -2,7 +2,8 @@
 
     python -m benchmarks.batching [--limit 100] [--batch 16]
 
-Per encoder the share of equal tokens, with the encoder's own number format, and that of narrower formats against fp32.
+Per encoder the share of equal tokens in fp32; for the units also in bf16 and fp16 (``auto`` on a GPU is fp16), and how
+many tokens of the narrower format are fp32's.
 HuBERT has the base architecture with random weights and a k-means on its own features: the arithmetic is that of the
 real model, the distances between centroids and features are those of no language.
 """
@@ -78,9 +79,12 @@ def main() -> None:
             print(name, figures[name], flush=True)
             for precision in ("bf16", "fp16") if name.startswith("units") else ():
                 narrow = config.model_copy(update={"precision": precision}).load()
-                share = equal_share(alone, in_batches(narrow, speech, args.batch))
-                figures[f"{name}_{precision}_against_fp32"] = round(share, 6)
-                print(name, precision, share, flush=True)
+                narrow_alone, together = in_batches(narrow, speech, 1), in_batches(narrow, speech, args.batch)
+                figures[f"{name}_{precision}"] = {
+                    "equal_share": round(equal_share(narrow_alone, together), 6),
+                    "equal_share_against_fp32": round(equal_share(alone, together), 6),
+                }
+                print(name, precision, figures[f"{name}_{precision}"], flush=True)
     print(save("batching", {"batch": args.batch, "device": device, **figures}))
 
 
