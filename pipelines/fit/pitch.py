@@ -1,6 +1,7 @@
 """Fits the pitch VQ-VAE on the F0 contours of a corpus (settings: Polyak et al. 2021, and RECIPE of Spirit LM)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,34 @@ def fit_pitch(
     """Write ``vqvae.safetensors``, ``card.md`` and ``card.json`` into ``output``.
 
     Raises:
-        UserError: No voiced speech.
+        UserError: No voiced speech, or no such device.
     """
-    f0 = FcpeF0(device=pick_device(config.device), threshold=config.threshold)
+    with _one_thread(pick_device(config.device)) as device:
+        return _fit(recordings, config, device, seed=seed, output=output, say=say)
+
+
+@contextmanager
+def _one_thread(device: torch.device) -> Iterator[torch.device]:
+    """On a processor torch's sums depend on how many threads make them, and so would the weights."""
+    before = torch.get_num_threads()
+    try:
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        yield device
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fit(
+    recordings: Recordings,
+    config: PitchFitConfig,
+    device: torch.device,
+    *,
+    seed: int,
+    output: Path,
+    say: Callable[[str], None],
+) -> dict[str, float]:
+    f0 = FcpeF0(device=device, threshold=config.threshold)
     data = FitData()
     contours: list[F0Contour] = []
     for batch in in_batches(data.watch(recordings()), _BATCH):

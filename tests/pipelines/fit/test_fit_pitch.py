@@ -40,6 +40,19 @@ def test_writes_a_model_that_the_encoder_takes(tmp_path):
     assert len(ids) == -(-len(waveform) // 1280)
 
 
+def test_the_number_of_threads_does_not_count(tmp_path):
+    before, written = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            fit_pitch(recordings, PitchFitConfig(**SMALL, steps=5), seed=0, output=tmp_path, say=lambda _: None)
+            written.append((tmp_path / "vqvae.safetensors").read_bytes())
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert written[0] == written[1]
+
+
 def steps_up_and_down() -> list[F0Contour]:
     rng = np.random.default_rng(0)
     contours = []

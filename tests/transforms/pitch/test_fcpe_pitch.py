@@ -1,12 +1,14 @@
 """Pitch codes on real speech and on tones of known F0."""
 
 import contextlib
+import hashlib
 import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import safetensors.torch
 import soundfile
 import torch
 from hypothesis import given, settings
@@ -16,6 +18,9 @@ from schemas.errors import UserError
 from transforms.pitch import fcpe_f0
 from transforms.pitch.contour import f0_frame_error, to_200_hz
 from transforms.pitch.fcpe import FcpePitchConfig
+from transforms.pitch.shape import VqVaeShape, read_shape
+from transforms.pitch.vqvae import PitchVqVae
+from transforms.pitch.weights import read_vqvae, write_vqvae
 
 CONFIG = FcpePitchConfig(device="cpu")
 
@@ -128,6 +133,27 @@ def test_codebook_size_and_fingerprint_need_no_model(tmp_path):
     (tmp_path / "wrong.safetensors").write_bytes(b"nothing of the kind")
     with pytest.raises(UserError, match="not a pitch VQ-VAE"):
         _ = FcpePitchConfig(vqvae=str(tmp_path / "wrong.safetensors")).codebook_size
+
+
+def test_a_model_has_one_file(tmp_path):
+    shape = VqVaeShape(codes=8, embedding=4, width=4, depth=1, dilation_growth=2)
+    model, digests = PitchVqVae(shape), set()
+    for _ in range(8):
+        write_vqvae(model, tmp_path / "vqvae.safetensors")
+        digests.add(hashlib.sha256((tmp_path / "vqvae.safetensors").read_bytes()).hexdigest())
+    assert len(digests) == 1
+    assert read_shape(tmp_path / "vqvae.safetensors") == shape
+    assert torch.equal(read_vqvae(tmp_path / "vqvae.safetensors").codebook_KE, model.codebook_KE)
+
+
+def test_files_with_a_key_a_size_are_still_read(tmp_path):
+    assert read_shape(CONFIG.vqvae_path) == VqVaeShape()
+    sizes = {name: str(getattr(VqVaeShape(codes=8), name)) for name in VqVaeShape.__slots__}
+    assert VqVaeShape.from_metadata(sizes) == VqVaeShape(codes=8)
+    for stated in ("no json", "[1]", '{"codes": null}'):
+        safetensors.torch.save_file({}, tmp_path / "wrong.safetensors", metadata={"shape": stated})
+        with pytest.raises(UserError, match="not a pitch VQ-VAE"):
+            read_shape(tmp_path / "wrong.safetensors")
 
 
 def test_nothing_is_printed_and_configs_import_no_torch():
