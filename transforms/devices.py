@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from schemas.errors import UserError
+
 if TYPE_CHECKING:
     import torch
 
@@ -9,9 +11,15 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 def pick_device(name: Device) -> "torch.device":
-    """``auto`` takes a GPU if there is one."""
+    """``auto`` takes a GPU if there is one.
+
+    Raises:
+        UserError: A GPU is asked for, and there is none that torch can use.
+    """
     import torch
 
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    usable = name != "cpu" and torch.cuda.is_available()
+    if name == "cuda" and not usable:
+        build = f"{torch.__version__}, CUDA {torch.version.cuda or 'not built in'}"
+        raise UserError(f"device: cuda: there is no usable GPU on this machine (torch: {build}); take auto or cpu")
+    return torch.device("cuda" if usable else "cpu")

@@ -37,7 +37,7 @@ def fit_style(
     Raises:
         UserError: No audio, or fewer seconds than clusters.
     """
-    data = FitData()
+    arithmetic, data = arithmetic_on(config.device), FitData()
     seconds = sample_frames(
         (
             (f"{utterance.row.source}/{utterance.row.utterance_id}", style_features(utterance.waveform))
@@ -53,7 +53,7 @@ def fit_style(
         iterations=config.iterations,
         seed=seed,
         say=say,
-        arithmetic=arithmetic_on(config.device),
+        arithmetic=arithmetic,
     )
     output.mkdir(parents=True, exist_ok=True)
     path = output / "style.npz"

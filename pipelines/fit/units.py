@@ -58,7 +58,7 @@ def fit_units(
     path = output / "codebook.npz"
     backend = _backend(config.encoder, path)
     extractor = cast(FeatureConfig, backend).load_features()
-    data = FitData()
+    arithmetic, data = arithmetic_on(config.device), FitData()
     output.mkdir(parents=True, exist_ok=True)
     sample = sample_frames(
         _features(extractor, data.watch(recordings()), say),
@@ -74,7 +74,7 @@ def fit_units(
         iterations=config.iterations,
         seed=seed,
         say=say,
-        arithmetic=arithmetic_on(config.device),
+        arithmetic=arithmetic,
     )
     if config.quality is not None:
         hop_samples = cast(FeatureConfig, backend).hop_samples

@@ -35,10 +35,11 @@ class FcpeF0:
         path = fcpe_path()
         try:
             stored = torch.load(path, map_location="cpu", weights_only=True)
-            self._net = FcpeNet(stored["model"]).to(device)
-            pack_linears(self._net)
+            net = FcpeNet(stored["model"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise UserError(f"pitch.kind: {path} is not FCPE's file ({error}); reinstall torchfcpe==0.0.4") from error
+        self._net = net.to(device)
+        pack_linears(self._net)
         self._device = device
         self._threshold = threshold
         self._max_frames = MAX_PADDED_FRAMES if device.type == "cpu" else _GPU_FRAMES

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import torch
 from pydantic import ValidationError
 
 from pipelines.fit.units import UnitsFitConfig, fit_units
@@ -97,6 +98,18 @@ def test_known_phones_make_a_quality_report(labelled, tmp_path):
     (tmp_path / "dev.item").write_text("#header\ngone 0 1 a b c d\n")
     with pytest.raises(UserError, match=r"quality\.items.*'gone'"):
         fit(tmp_path / "d", quality={"data": str(labelled), "items": str(tmp_path / "dev.item")})
+
+
+def unread():
+    raise AssertionError("the corpus was read before the settings were checked")
+    yield
+
+
+def test_a_gpu_that_is_not_there_is_said_before_anything_is_encoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = UnitsFitConfig(encoder={"kind": "whisper", "device": "cpu"}, device="cuda")
+    with pytest.raises(UserError, match="device: cuda: there is no usable GPU"):
+        fit_units(unread, config, seed=0, output=tmp_path, say=lambda _: None)
 
 
 def test_mistakes_are_the_users(tmp_path):

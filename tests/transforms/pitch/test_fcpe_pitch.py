@@ -135,6 +135,15 @@ def test_codebook_size_and_fingerprint_need_no_model(tmp_path):
         _ = FcpePitchConfig(vqvae=str(tmp_path / "wrong.safetensors")).codebook_size
 
 
+def test_a_device_that_fails_is_not_the_files_fault(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(fcpe_f0.FcpeNet, "to", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        fcpe_f0.FcpeF0(device=torch.device("cpu"), threshold=0.05)
+
+
 def test_a_model_has_one_file(tmp_path):
     shape = VqVaeShape(codes=8, embedding=4, width=4, depth=1, dilation_growth=2)
     model, digests = PitchVqVae(shape), set()
