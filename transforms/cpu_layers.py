@@ -89,7 +89,7 @@ class SpectralConv(nn.Module):
 
 def gelu_of(layer: nn.Module, x: Tensor) -> Tensor:
     """GELU of what a layer gives, in one pass where the layer can."""
-    if isinstance(layer, PackedLinear | WindowedConv):
+    if isinstance(layer, (PackedLinear, WindowedConv)):  # Dynamo cannot build the union of the two
         return layer.gelu(x)
     return functional.gelu(layer(x))
 

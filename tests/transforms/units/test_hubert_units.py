@@ -13,7 +13,7 @@ from transformers import HubertConfig, HubertForSequenceClassification, HubertMo
 
 from schemas.errors import UserError
 from transforms.kmeans import load_codebook
-from transforms.units import hubert_model, hubert_source
+from transforms.units import hubert_model, hubert_net, hubert_source
 from transforms.units.hubert import HubertUnitsConfig
 
 SIZES = {
@@ -290,3 +290,19 @@ def test_mistakes_are_the_users(folder, tmp_path):
     np.savez(tmp_path / "narrow.npz", centroids=np.zeros((4, 8), np.float32))
     with pytest.raises(UserError, match="8 features a frame"):
         config(folder, codebook=str(tmp_path / "narrow.npz")).load()
+
+
+def test_the_network_compiles_as_one_graph(folder, monkeypatch):
+    monkeypatch.setattr(hubert_net, "packs", lambda device, dtype: False)
+    source = config(folder).source
+    state = hubert_net.read_state(hubert_model.load_weights(source.files[0]))
+    net = hubert_net.HubertNet(source.shape, state, layers=2)
+    blocks_BS, filters = torch.randn(2, 4000), (None, None)
+    if not source.shape.conv_layer_norm:
+        weight, shift = net.first_filters(blocks_BS[0])
+        filters = torch.stack([weight] * 2), torch.stack([shift] * 2)
+    convolved_BTC = net.convolve(blocks_BS, *filters)
+    inside_BT = torch.ones(convolved_BTC.shape[:2], dtype=torch.bool)
+    for compiled, arguments in ((net.convolve, (blocks_BS, *filters)), (net.transform, (convolved_BTC, inside_BT))):
+        found = torch._dynamo.explain(compiled)(*arguments)
+        assert (found.graph_count, found.break_reasons) == (1, [])
