@@ -24,6 +24,7 @@ _SPEECH_DB = -35.0  # below the recording's loud frames
 _MEL_BANDS = 24
 _CEPSTRA = 12
 _FLOOR = 1e-10
+_BLOCK_FRAMES = 128  # whose spectra, 1 MB each time, stay in the cache
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -68,44 +69,40 @@ def style_features(waveform: Waveform) -> Features:
 
 
 class _Tracks:
-    """Frame-wise measurements of a recording; ``N`` frames, ``S`` frequency bins."""
+    """Frame-wise measurements of a recording; ``N`` frames, ``S`` frequency bins.
+
+    Spectra are made block by block, 40 times as large as what is kept of them; what looks at other frames (loud frames,
+    the floor of the mel bands, flux, the mean F0) is taken from that.
+    """
 
     def __init__(self, waveform: Waveform) -> None:
         self.frames = -(-len(waveform) // FRAME_HOP)
         half = (WINDOW - FRAME_HOP) // 2
-        padded = np.pad(waveform.astype(np.float64), (half, self.frames * FRAME_HOP - len(waveform) + half))
-        frames_NW = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::FRAME_HOP] * np.hanning(WINDOW)
-        power_NS = np.abs(np.fft.rfft(frames_NW, _FFT)) ** 2
-        self._spectrum(power_NS)
-        self._pitch(power_NS)
+        padded = np.pad(waveform, (half, self.frames * FRAME_HOP - len(waveform) + half))
+        frames_NW = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::FRAME_HOP]
+        power, mel, self.centroid, self.tilt, self.harmonicity, self.log_f0 = (
+            np.concatenate(parts)
+            for parts in zip(
+                *(_measured(frames_NW[at : at + _BLOCK_FRAMES]) for at in range(0, self.frames, _BLOCK_FRAMES)),
+                strict=True,
+            )
+        )
+        self._levels(power)
+        self._timbre(mel)
+        self.voiced = self.speech & (self.harmonicity > _VOICED)
+        self.mean_log_f0 = float(np.median(self.log_f0[self.voiced])) if self.voiced.any() else np.log(150.0)
 
-    def _spectrum(self, power_NS: Array) -> None:
-        level = 10 * np.log10(power_NS.sum(1) + _FLOOR)
+    def _levels(self, power_N: Array) -> None:
+        level = 10 * np.log10(power_N + _FLOOR)
         loud = np.percentile(level, 95)
         self.level = np.maximum(level - loud, -80.0)
         self.speech = self.level > _SPEECH_DB
-        mel_NM = power_NS @ _MEL_FILTERS
+
+    def _timbre(self, mel_NM: Array) -> None:
         log_mel_NM = np.log(np.maximum(mel_NM, mel_NM.max() * 1e-8 + _FLOOR))
         self.cepstra = log_mel_NM @ _COSINES
         self.flux = np.abs(np.diff(log_mel_NM, axis=0, prepend=log_mel_NM[:1])).mean(1)
         self.flatness = log_mel_NM.mean(1) - np.log(np.exp(log_mel_NM).mean(1))
-        share_NS = power_NS / (power_NS.sum(1, keepdims=True) + _FLOOR)
-        self.centroid = np.log(share_NS @ _BIN_HZ + 100.0)
-        low, high = power_NS[:, _BIN_HZ < 1000].sum(1), power_NS[:, _BIN_HZ >= 1000].sum(1)
-        self.tilt = 10 * np.log10((high + _FLOOR) / (low + _FLOOR))
-
-    def _pitch(self, power_NS: Array) -> None:
-        correlation = np.fft.irfft(power_NS)[:, : _LAGS[-1] + 2]
-        normalised = correlation / (correlation[:, :1] + _FLOOR) / _WINDOW_CORRELATION
-        candidates = normalised[:, _LAGS]
-        peak = (candidates >= normalised[:, _LAGS - 1]) & (candidates >= normalised[:, _LAGS + 1])
-        # the shortest lag that is nearly the best one: the longer ones are its multiples
-        best = np.where(peak, candidates, 0.0)
-        self.harmonicity = best.max(1)
-        lag = _LAGS[(best >= 0.9 * self.harmonicity[:, None]).argmax(1)]
-        self.voiced = self.speech & (self.harmonicity > _VOICED)
-        self.log_f0 = np.log(SAMPLE_RATE_HZ / lag)
-        self.mean_log_f0 = float(np.median(self.log_f0[self.voiced])) if self.voiced.any() else np.log(150.0)
 
     def summary(self, span: slice) -> list[float]:
         speech = self.speech[span]
@@ -131,6 +128,29 @@ class _Tracks:
             *cepstra.mean(0).tolist(),
             *cepstra.std(0).tolist(),
         ]
+
+
+def _measured(frames_NW: Array) -> tuple[Array, ...]:
+    """Power, mel bands, centroid, tilt, harmonicity and log F0 of each frame alone."""
+    power_NS = np.abs(np.fft.rfft(frames_NW * np.hanning(WINDOW), _FFT)) ** 2
+    power_N = power_NS.sum(1)
+    centroid = np.log(power_NS / (power_N[:, None] + _FLOOR) @ _BIN_HZ + 100.0)
+    low, high = power_NS[:, _BIN_HZ < 1000].sum(1), power_NS[:, _BIN_HZ >= 1000].sum(1)
+    tilt = 10 * np.log10((high + _FLOOR) / (low + _FLOOR))
+    return power_N, power_NS @ _MEL_FILTERS, centroid, tilt, *_pitch(power_NS)
+
+
+def _pitch(power_NS: Array) -> tuple[Array, Array]:
+    """Harmonicity and log F0."""
+    correlation = np.fft.irfft(power_NS)[:, : _LAGS[-1] + 2]
+    normalised = correlation / (correlation[:, :1] + _FLOOR) / _WINDOW_CORRELATION
+    candidates = normalised[:, _LAGS]
+    peak = (candidates >= normalised[:, _LAGS - 1]) & (candidates >= normalised[:, _LAGS + 1])
+    # the shortest lag that is nearly the best one: the longer ones are its multiples
+    best = np.where(peak, candidates, 0.0)
+    harmonicity = best.max(1)
+    lag = _LAGS[(best >= 0.9 * harmonicity[:, None]).argmax(1)]
+    return harmonicity, np.log(SAMPLE_RATE_HZ / lag)
 
 
 def _slope(at_frames: npt.NDArray[np.generic], values: Array) -> float:

@@ -1,5 +1,7 @@
 """Style: what its statistics tell apart, and what they don't see."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import UserError
+from transforms.kmeans import load_codebook
+from transforms.style import features
 from transforms.style.features import NAMES, style_features
 from transforms.style.prosody import ProsodyStyleConfig
 
@@ -32,6 +36,46 @@ def test_a_row_every_second_begun(num_samples):
     features = style_features(waveform)
     assert features.shape == (-(-num_samples // 16_000), len(NAMES))
     assert np.isfinite(features).all()
+
+
+TRACKS = ("level", "speech", "voiced", "log_f0", "harmonicity", "cepstra", "flux", "flatness", "centroid", "tilt")
+
+
+def assert_as_whole(waveform):
+    """Blocks leave no trace: the tracks, the statistics and the codes are those of one block."""
+    found, tracks = style_features(waveform), features._Tracks(waveform)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "_BLOCK_FRAMES", 10**9)
+        whole, of_whole = style_features(waveform), features._Tracks(waveform)
+    for name in TRACKS:
+        assert np.allclose(getattr(tracks, name), getattr(of_whole, name), rtol=1e-12, atol=1e-12), name
+    assert np.allclose(found, whole, rtol=1e-6, atol=1e-6)
+    codebook = load_codebook(ProsodyStyleConfig().codebook_path)
+    assert np.array_equal(codebook.assign(found), codebook.assign(whole))
+
+
+@pytest.mark.parametrize("name", ["agent-incorrect", "conf-nonextended", "conf-adminmenu-162", "activated"])
+def test_blocks_leave_no_trace_in_speech(name):
+    assert_as_whole(soundfile.read(f"examples/asterisk-en/audio/{name}.flac", dtype="float32")[0])
+
+
+@given(num_samples=st.integers(1, 80_000), loud=st.integers(1, 80_000))
+@settings(max_examples=25, deadline=None)
+def test_blocks_leave_no_trace_whatever_the_length(num_samples, loud):
+    waveform = np.random.default_rng(num_samples).normal(0, 0.01, num_samples).astype(np.float32)
+    waveform[loud:] += tone(140, 5.0)[: len(waveform[loud:])]
+    assert_as_whole(waveform)
+
+
+def test_a_long_recording_needs_little_memory():
+    waveform = np.random.default_rng(0).normal(0, 0.1, 60 * 16_000).astype(np.float32)
+    tracemalloc.start()
+    try:
+        style_features(waveform)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 30e6
 
 
 @pytest.mark.parametrize("hz", [90, 130, 210, 330])
