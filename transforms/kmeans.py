@@ -1,7 +1,9 @@
 """A codebook: an optional affine projection of the features, then the nearest centroid."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from schemas.records import TokenIds
 Features = npt.NDArray[np.float32]  # (frames, dim)
 
 _BLOCK_FRAMES = 16_384  # bounds the memory of a distance matrix
+_DAMAGE = (OSError, EOFError, BadZipFile, zlib.error, ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,13 @@ def load_codebook(path: Path) -> Codebook:
         centroids = arrays["centroids"]
         identity = np.eye(centroids.shape[1], dtype=np.float32)
         projection = arrays.get("projection", identity)
-        mean = arrays.get("mean", np.zeros(len(projection), dtype=np.float32))
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise UserError(f"not a codebook: {path} ({error}); expected an npz with an array `centroids`") from error
-    shapes_agree = centroids.ndim == 2 and projection.shape == (len(mean), centroids.shape[1])
+        mean = arrays.get("mean", np.zeros(projection.shape[0], dtype=np.float32))
+    except _DAMAGE as error:
+        why = str(error) or type(error).__name__
+        raise UserError(f"not a codebook: {path} ({why}); expected an npz with an array `centroids`") from error
+    if centroids.ndim != 2 or not centroids.size:
+        raise UserError(f"not a codebook: {path}: centroids are an array (codes, features), not {centroids.shape}")
+    shapes_agree = mean.ndim == 1 and projection.shape == (len(mean), centroids.shape[1])
     if not shapes_agree or not all(np.isfinite(array).all() for array in (centroids, mean, projection)):
         raise UserError(f"not a codebook: {path}: shapes of centroids, mean and projection disagree, or NaN")
     return Codebook(centroids, mean, projection)

@@ -23,17 +23,21 @@ def read_codebook(path: Path) -> Codebook:
     """
     if path.suffix == ".npy":
         try:
-            return _plain(path, np.load(path, allow_pickle=False))
-        except (OSError, ValueError) as error:
-            raise UserError(f"not a codebook: {path} ({error})") from error
+            centroids = np.load(path, allow_pickle=False)
+        except (OSError, EOFError, ValueError) as error:
+            raise UserError(f"not a codebook: {path} ({str(error) or type(error).__name__})") from error
+        return _plain(path, centroids)
     if path.suffix in _PICKLES:
         return _plain(path, read_attribute(path, "cluster_centers_"))
     return load_codebook(path)
 
 
 def _plain(path: Path, centroids: npt.NDArray[np.generic]) -> Codebook:
-    values = np.ascontiguousarray(centroids, dtype=np.float32)
-    if values.ndim != 2 or not len(values) or not np.isfinite(values).all():
+    try:
+        values = np.ascontiguousarray(centroids, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"not a codebook: {path} ({error})") from error
+    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise UserError(f"not a codebook: {path}: centroids are a finite array (codes, features), not {values.shape}")
     dim = values.shape[1]
     return Codebook(values, np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32))

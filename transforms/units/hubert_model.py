@@ -1,12 +1,10 @@
 """Runs the first layers of a HuBERT over batches of recordings of any length."""
 
-import pickle
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -166,9 +164,13 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """
     try:
         if path.suffix == ".safetensors":
-            tensors: dict[str, Tensor] = load_file(path)
+            tensors: object = load_file(path)
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        raise UserError(f"model: cannot open {path} as weights: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # whatever a malformed file makes a reader raise is the file's fault
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"model: cannot open {path} as weights: {why}") from error
+    named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
+    if not named or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise UserError(f"model: {path} is no state dict of a model: tensors by name, not nested, and nothing else")
     return tensors

@@ -49,13 +49,15 @@ def _read(path: Path, mtime_ns: int, size: int) -> LinearLayers:
     layers = []
     for name in sorted(names, key=_natural):
         weight = tensors[f"{name}.weight"]
-        bias = tensors.get(f"{name}.bias", np.zeros(len(weight), np.float32))
+        bias = tensors.get(f"{name}.bias", np.zeros(weight.shape[:1], np.float32))
         layers.append((weight, bias))
     left = set(tensors) - {f"{name}.{part}" for name in names for part in ("weight", "bias")}
-    fits = all(weight.ndim == 2 and bias.shape == (len(weight),) for weight, bias in layers)
+    fits = all(weight.ndim == 2 and bias.shape == weight.shape[:1] for weight, bias in layers)
     chained = fits and all(len(a[0]) == b[0].shape[1] for a, b in pairwise(layers))
     if not layers or left or not chained:
         raise UserError(f"units.codebook: {path} is no chain of linear layers (tensors: {', '.join(tensors)})")
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise UserError(f"units.codebook: {path} holds NaN or infinity; take another checkpoint of it")
     return LinearLayers(tuple(layers))
 
 
@@ -66,8 +68,6 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def _tensors(path: Path) -> dict[str, Floats]:
     from pickle import UnpicklingError
 
-    from safetensors import SafetensorError
-
     try:
         if path.suffix == ".safetensors":
             from safetensors.numpy import load_file
@@ -77,18 +77,25 @@ def _tensors(path: Path) -> dict[str, Floats]:
 
         stored: Any = torch.load(path, map_location="cpu", weights_only=True)
         return {name: tensor.float().numpy() for name, tensor in _state_dict(stored).items()}
-    except UnpicklingError as error:
-        raise UserError(f"units.codebook: {path} would run code when it is loaded; refused") from error
-    except (OSError, RuntimeError, ValueError, AttributeError, SafetensorError) as error:
-        raise UserError(f"units.codebook: cannot read {path}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # whatever a malformed file makes a reader raise is the file's fault
+        if isinstance(error, UnpicklingError) and "unsupported global" in str(error).lower():
+            raise UserError(f"units.codebook: {path} would run code when it is loaded; refused") from error
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"units.codebook: cannot read {path}: {why}") from error
 
 
 def _state_dict(stored: Any) -> dict[str, Any]:
     """The state dict, which checkpoints often keep one level down."""
-    if isinstance(stored, dict):
-        inner = [stored[name] for name in ("model", "state_dict") if isinstance(stored.get(name), dict)]
-        return dict(inner[0]) if inner else stored
-    raise ValueError("no dictionary of tensors")
+    import torch
+
+    levels = [stored[name] for name in ("model", "state_dict") if name in stored] if isinstance(stored, dict) else []
+    state = next((inner for inner in levels if isinstance(inner, dict)), stored)
+    if not isinstance(state, dict):
+        raise ValueError("no dictionary of tensors")
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            raise ValueError(f"no dictionary of tensors: {name!r} is no tensor's name")
+    return state
 
 
 def take_left_neighbour(ids: TokenIds, blank: int) -> TokenIds:

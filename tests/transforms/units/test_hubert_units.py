@@ -292,6 +292,17 @@ def test_mistakes_are_the_users(folder, tmp_path):
         config(folder, codebook=str(tmp_path / "narrow.npz")).load()
 
 
+@pytest.mark.parametrize("stored", [None, {"model": {"a": torch.zeros(2)}}, {0: torch.zeros(2)}, [torch.zeros(2)]])
+def test_weights_that_are_none_are_said_in_one_line(stored, tmp_path):
+    path = tmp_path / "pytorch_model.bin"
+    path.write_bytes(b"")
+    if stored is not None:
+        torch.save(stored, path)
+    with pytest.raises(UserError, match=rf"^model: .*{path}") as caught:
+        hubert_model.load_weights(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_the_network_compiles_as_one_graph(folder, monkeypatch):
     monkeypatch.setattr(hubert_net, "packs", lambda device, dtype: False)
     source = config(folder).source

@@ -174,3 +174,55 @@ def test_other_networks_are_refused(points, tmp_path):
     torch.save(_Wicked(print, "run"), tmp_path / "s.pt")
     with pytest.raises(UserError, match="would run code"):
         read_linear(tmp_path / "s.pt")
+
+
+def written(save, *arguments, **options):
+    file = io.BytesIO()
+    save(file, *arguments, **options)
+    return file.getvalue()
+
+
+POINTS = np.arange(12, dtype=np.float32).reshape(4, 3)
+DAMAGED_CODEBOOKS = {
+    "cut.npz": written(np.savez, centroids=POINTS)[:-40],
+    "overwritten.npz": written(np.savez_compressed, centroids=POINTS).replace(b"\x00\x00", b"\xff\xff"),
+    "empty.npz": b"",
+    "none.npz": written(np.savez, centroids=POINTS[:0]),
+    "narrow.npz": written(np.savez, centroids=POINTS[:, :0]),
+    "flat.npz": written(np.savez, centroids=POINTS[0]),
+    "number.npz": written(np.savez, centroids=np.float32(1)),
+    "flat-projection.npz": written(np.savez, centroids=POINTS, projection=np.float32(1)),
+    "another.npz": written(np.savez, weights=POINTS),
+    "in-truth-npy.npz": written(np.save, POINTS),
+    "empty.npy": b"",
+    "cut.npy": written(np.save, POINTS)[:-5],
+    "text.npy": b"text",
+    "words.npy": written(np.save, np.array([["a", "b"]])),
+    "in-truth-npz.npy": written(np.savez, centroids=POINTS),
+}
+DAMAGED_LINEARS = {
+    "empty.pt": b"",
+    "text.pt": b"hello, this is no checkpoint\n",
+    "more-text.pt": b"weights of the quantizer",
+    "cut.pt": written(lambda file: torch.save({"a.weight": torch.zeros(4, 6)}, file))[:-100],
+    "list.pt": written(lambda file: torch.save([torch.zeros(4, 6)], file)),
+    "numbered.pt": written(lambda file: torch.save({0: torch.zeros(4, 6)}, file)),
+    "with-a-step.pt": written(lambda file: torch.save({"a.weight": torch.zeros(4, 6), "step": 3}, file)),
+    "number.pt": written(lambda file: torch.save({"a.weight": torch.tensor(1.0)}, file)),
+    "numbers.pt": written(lambda file: torch.save({"a.weight": torch.ones(()), "a.bias": torch.ones(())}, file)),
+    "nan.pt": written(lambda file: torch.save({"a.weight": torch.full((4, 6), torch.nan)}, file)),
+    "empty.safetensors": b"",
+    "text.safetensors": b"hello, this is no checkpoint",
+}
+
+
+@pytest.mark.parametrize("name", [*DAMAGED_CODEBOOKS, *DAMAGED_LINEARS])
+def test_a_damaged_file_is_said_in_one_line(name, tmp_path):
+    read = read_codebook if name in DAMAGED_CODEBOOKS else read_linear
+    (tmp_path / name).write_bytes({**DAMAGED_CODEBOOKS, **DAMAGED_LINEARS}[name])
+    with pytest.raises(UserError) as caught:
+        read(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+    assert f"{name} ()" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "would run code" not in str(caught.value)
