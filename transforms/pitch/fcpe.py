@@ -45,7 +45,7 @@ class FcpePitchConfig(BackendConfig):
 
     @property
     def vqvae_path(self) -> Path:
-        return resolve_asset(self.vqvae, bundled_name=VQVAE_NAME)
+        return resolve_asset(self.vqvae, bundled_name=VQVAE_NAME, key="pitch.vqvae")
 
     @property
     def codebook_size(self) -> int:

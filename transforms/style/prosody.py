@@ -41,7 +41,7 @@ class ProsodyStyleConfig(BackendConfig):
 
     @property
     def codebook_path(self) -> Path:
-        return resolve_asset(self.codebook, bundled_name=STYLE_NAME)
+        return resolve_asset(self.codebook, bundled_name=STYLE_NAME, key="style.codebook")
 
     @property
     def codebook_size(self) -> int:

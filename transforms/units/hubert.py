@@ -28,7 +28,7 @@ class HubertUnitsConfig(BackendConfig):
         weights: For a ``torchaudio:`` model, the folder that holds its file.
         layer: Number of transformer layers that are run; 1 is the first.
         codebook: k-means as ``.npz``, ``.npy`` or scikit-learn's ``.bin``, of which no code is run; or the linear
-            layers of an MLP quantizer as ``.safetensors`` or a torch state dict.
+            layers of an MLP quantizer as ``.safetensors`` or a torch state dict; or a folder of ``plait fit units``.
         activation: Between the layers of an MLP quantizer.
         blank: Output of a linear quantizer that is CTC's blank. A blank takes its left neighbour, within its recording;
             one before the first code stays.
@@ -66,6 +66,8 @@ class HubertUnitsConfig(BackendConfig):
     @property
     def codebook_path(self) -> Path:
         path = Path(self.codebook)
+        if path.is_dir():
+            path /= "codebook.npz"  # as `plait fit units` names it
         if not path.is_file():
             raise UserError(f"units.codebook: no such file: {path}; fit one with `plait fit units`")
         return path

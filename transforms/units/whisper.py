@@ -55,7 +55,7 @@ class WhisperUnitsConfig(BackendConfig):
 
     @property
     def codebook_path(self) -> Path:
-        return resolve_asset(self.codebook, bundled_name=CODEBOOK_NAME)
+        return resolve_asset(self.codebook, bundled_name=CODEBOOK_NAME, key="units.codebook")
 
     @property
     def model_path(self) -> Path:

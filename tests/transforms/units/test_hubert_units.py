@@ -292,6 +292,12 @@ def test_mistakes_are_the_users(folder, tmp_path):
         config(folder, codebook=str(tmp_path / "narrow.npz")).load()
 
 
+def test_a_folder_stands_for_the_codebook_in_it(folder, tmp_path):
+    assert config(folder, codebook=str(folder)).fingerprint == config(folder).fingerprint
+    with pytest.raises(UserError, match=rf"units\.codebook: no such file: {tmp_path}/codebook\.npz"):
+        _ = config(folder, codebook=str(tmp_path)).fingerprint
+
+
 @pytest.mark.parametrize("stored", [None, {"model": {"a": torch.zeros(2)}}, {0: torch.zeros(2)}, [torch.zeros(2)]])
 def test_weights_that_are_none_are_said_in_one_line(stored, tmp_path):
     path = tmp_path / "pytorch_model.bin"
