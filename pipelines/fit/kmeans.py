@@ -69,7 +69,7 @@ def fit_codebook(
     ``unexplained`` is the mean squared distance to the nearest centroid over the variance, in that space.
 
     Raises:
-        UserError: Fewer frames than clusters.
+        UserError: Fewer frames than clusters, or all are alike.
     """
     held_ND = sample.held()
     if len(held_ND) < clusters:
@@ -80,6 +80,10 @@ def fit_codebook(
     with threadpool_limits(limits=1):
         mean, projection = space(held_ND)
         points_NP = np.asarray((held_ND - mean) @ projection, dtype=np.float32)
+        if _variance(points_NP) <= 0:
+            raise UserError(
+                f"the frames are all alike: {len(points_NP)} of them make no clusters; is the audio silent?"
+            )
         points = on(points_NP)
         centroids = points.plus_plus(clusters, rng)
         del held_ND

@@ -99,6 +99,14 @@ def test_a_gpu_gives_nearly_the_codebook_of_the_cpu_and_its_own_twice():
     assert (first.assign(points) == ours.assign(points)).mean() > 0.95
 
 
+@pytest.mark.parametrize("space", [standardisation, partial(whitening, components=2)])
+def test_frames_that_are_all_alike_are_the_users_mistake(space):
+    points = np.full((300, 3), 0.1, np.float32) * np.array([1, 3, -7], np.float32)
+    sample = sample_frames(utterances_of(points), max_frames=10**6, seed=0)
+    with pytest.raises(UserError, match="the frames are all alike: 300"):
+        fit_codebook(sample, space=space, clusters=4, iterations=5, seed=0, say=lambda _: None)
+
+
 def test_too_few_frames_are_the_users_mistake():
     with pytest.raises(UserError, match="need as many frames"):
         fit(np.zeros((3, 2), np.float32), 4)
