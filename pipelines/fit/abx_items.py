@@ -3,7 +3,7 @@
 An item file has a header line and then ``file onset offset phone previous next speaker`` a line, times in seconds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -66,17 +66,7 @@ def items_of_file(
         UserError: A line is malformed, or its recording is not there.
     """
     items = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        cells = line.split()
-        if number == 1 or not cells:
-            continue
-        try:
-            name, onset, offset, phone, before, after, speaker = cells
-            start_s, end_s = float(onset), float(offset)
-        except ValueError as error:
-            raise UserError(
-                f"{path}:{number}: expected `file onset offset phone previous next speaker`, not {line!r}"
-            ) from error
+    for number, (name, start_s, end_s, phone, before, after, speaker) in _lines(path):
         if name not in places:
             raise UserError(f"{path}:{number}: no recording {name!r} in fit.quality.data")
         recording = places[name]
@@ -89,13 +79,27 @@ def items_of_file(
     return items
 
 
+def _lines(path: Path) -> Iterator[tuple[int, tuple[str, float, float, str, str, str, str]]]:
+    """Numbers and cells of the lines below the header."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        cells = line.split()
+        if number == 1 or not cells:
+            continue
+        try:
+            name, onset, offset, phone, before, after, speaker = cells
+            yield number, (name, float(onset), float(offset), phone, before, after, speaker)
+        except ValueError as error:
+            raise UserError(
+                f"{path}:{number}: expected `file onset offset phone previous next speaker`, not {line!r}"
+            ) from error
+
+
 def recordings_of_items(path: Path) -> list[str]:
     """Names of the recordings in an item file, sorted.
 
     Raises:
-        UserError: The file is not there.
+        UserError: The file is not there, or a line is malformed.
     """
     if not path.is_file():
         raise UserError(f"fit.quality.items: no such file: {path}")
-    lines = path.read_text(encoding="utf-8").splitlines()[1:]
-    return sorted({cells[0] for line in lines if (cells := line.split())})
+    return sorted({name for _, (name, *_) in _lines(path)})

@@ -54,6 +54,20 @@ def arithmetic_on(device: Device) -> Callable[[Features], Arithmetic]:
     return partial(TorchArithmetic, device=pick_device(device))
 
 
+def check_clusters(clusters: int, **limits: int) -> None:
+    """Before anything is encoded.
+
+    Args:
+        limits: Settings that say how many frames the clusters are found on, by their names.
+
+    Raises:
+        UserError: One allows fewer frames than there are clusters.
+    """
+    name = min(limits, key=limits.__getitem__)
+    if clusters > limits[name]:
+        raise UserError(f"fit.clusters: {clusters} clusters need as many frames, fit.{name} allows {limits[name]}")
+
+
 def fit_codebook(
     sample: FrameSample,
     *,

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pipelines.fit.frames import sample_frames
-from pipelines.fit.kmeans import arithmetic_on, fit_codebook, standardisation
+from pipelines.fit.kmeans import arithmetic_on, check_clusters, fit_codebook, standardisation
 from pipelines.fit.report import FitData, Recordings, write_card
 from pipelines.yaml_config import Section
 from transforms.devices import Device
@@ -35,8 +35,9 @@ def fit_style(
     """Write ``style.npz``, ``card.md`` and ``card.json`` into ``output``.
 
     Raises:
-        UserError: No audio, or fewer seconds than clusters.
+        UserError: No audio, fewer seconds than clusters, or no such device.
     """
+    check_clusters(config.clusters, max_frames=config.max_frames)
     arithmetic, data = arithmetic_on(config.device), FitData()
     seconds = sample_frames(
         (

@@ -8,10 +8,11 @@ from typing import Any, cast
 from pydantic import Field
 
 from pipelines.fit.frames import sample_frames
-from pipelines.fit.kmeans import arithmetic_on, fit_codebook, whitening
+from pipelines.fit.kmeans import arithmetic_on, check_clusters, fit_codebook, whitening
 from pipelines.fit.report import FitData, Recordings, in_batches, write_card
-from pipelines.fit.units_quality import QualityConfig, units_quality
-from pipelines.yaml_config import Section
+from pipelines.fit.units_quality import QualityConfig, known_recordings, units_quality
+from pipelines.yaml_config import Section, validate
+from schemas.errors import UserError
 from schemas.records import Utterance
 from transforms.backend import BackendConfig
 from transforms.devices import Device
@@ -53,10 +54,13 @@ def fit_units(
     """Write ``codebook.npz``, ``card.md`` and ``card.json`` into ``output``.
 
     Raises:
-        UserError: No audio, fewer frames than clusters, or a backend that cannot be loaded.
+        UserError: No audio, fewer frames than clusters, or a backend that cannot be loaded. What the settings alone can
+            tell is said before anything is encoded.
     """
     path = output / "codebook.npz"
     backend = _backend(config.encoder, path)
+    check_clusters(config.clusters, max_frames=config.max_frames, memory_frames=config.memory_frames)
+    known = None if config.quality is None else known_recordings(config.quality)
     extractor = cast(FeatureConfig, backend).load_features()
     arithmetic, data = arithmetic_on(config.device), FitData()
     output.mkdir(parents=True, exist_ok=True)
@@ -76,10 +80,12 @@ def fit_units(
         say=say,
         arithmetic=arithmetic,
     )
-    if config.quality is not None:
-        hop_samples = cast(FeatureConfig, backend).hop_samples
-        figures |= units_quality(extractor, codebook, config.quality, hop_samples=hop_samples, seed=seed, say=say)
     codebook.save(path)
+    if config.quality is not None and known is not None:
+        hop_samples = cast(FeatureConfig, backend).hop_samples
+        figures |= units_quality(
+            extractor, codebook, known, config.quality, hop_samples=hop_samples, seed=seed, say=say
+        )
     fingerprint = cast(SpeechEncoderConfig, backend).fingerprint
     without = {"device"} if sample.is_larger else {"device", "memory_frames"}  # what decides nothing
     title = f"Units codebook, {config.clusters} codes"
@@ -97,8 +103,12 @@ def fit_units(
 
 def _backend(section: dict[str, Any], codebook: Path) -> BackendConfig:
     """The config of the encoder that the new codebook will belong to."""
+    if "codebook" in section:
+        raise UserError("fit units: fit.encoder.codebook: it is what is fitted, into the job's output; leave it out")
     settings = {**section, "codebook": str(codebook)}
-    return config_class("units", str(settings.get("kind"))).model_validate(settings)
+    return validate(
+        config_class("units", str(settings.get("kind"))), settings, where="fit units", section="fit.encoder"
+    )
 
 
 def _features(

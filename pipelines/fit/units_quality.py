@@ -44,7 +44,7 @@ class QualityConfig(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class KnownRecordings:
     """Recordings, their phones where they are labelled, and the names that an item file gives them."""
 
     paths: list[Path]
@@ -55,6 +55,7 @@ class _Known:
 def units_quality(
     extractor: FeatureExtractor,
     codebook: Codebook,
+    known: KnownRecordings,
     config: QualityConfig,
     *,
     hop_samples: int,
@@ -64,9 +65,8 @@ def units_quality(
     """Figures by name. ABX stands there only where there is a triple.
 
     Raises:
-        UserError: A file is missing or malformed, or audio cannot be read.
+        UserError: Audio cannot be read, or there are not two kinds of phones in it.
     """
-    known = _known(config)
     features: list[Features] = []
     for first in range(0, len(known.paths), _BATCH):
         features += extractor.features([_read(path) for path in known.paths[first : first + _BATCH]])
@@ -97,11 +97,18 @@ def _abx(
     return {**errors, "abx_triples": float(found["codes"].triples), "abx_pairs_of_phones": float(found["codes"].pairs)}
 
 
-def _known(config: QualityConfig) -> _Known:
+def known_recordings(config: QualityConfig) -> KnownRecordings:
+    """What the settings name; no audio is read yet.
+
+    Raises:
+        UserError: A folder or a file is missing, or malformed.
+    """
     folder = Path(config.data)
+    if not folder.is_dir():
+        raise UserError(f"fit.quality.data: no such folder: {folder}")
     if config.items is None:
         labelled = read_labelled(folder, limit=None)
-        return _Known([path for path, _ in labelled], [labels for _, labels in labelled], {})
+        return KnownRecordings([path for path, _ in labelled], [labels for _, labels in labelled], {})
     by_name: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in AUDIO_SUFFIXES:
@@ -111,10 +118,10 @@ def _known(config: QualityConfig) -> _Known:
     missing = [name for name in names if name not in by_name]
     if missing:
         raise UserError(f"fit.quality.items: {config.items} names {missing[0]!r}, of which {folder} holds no audio")
-    return _Known([by_name[name] for name in names], None, {name: index for index, name in enumerate(names)})
+    return KnownRecordings([by_name[name] for name in names], None, {name: index for index, name in enumerate(names)})
 
 
-def _items(known: _Known, frames: list[int], config: QualityConfig, hop_samples: int) -> list[Item]:
+def _items(known: KnownRecordings, frames: list[int], config: QualityConfig, hop_samples: int) -> list[Item]:
     if known.labels is None:
         path = Path(str(config.items))
         return items_of_file(path, known.names, frames, hop_samples=hop_samples, context=config.context)

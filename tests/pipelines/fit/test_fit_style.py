@@ -3,9 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 import soundfile
+import torch
 
 from pipelines.fit.style import StyleFitConfig, fit_style
+from schemas.errors import UserError
 from schemas.records import SourceRow, Utterance
 from transforms.style.prosody import ProsodyStyleConfig
 
@@ -25,3 +28,17 @@ def test_writes_the_same_codebook_twice_and_the_encoder_takes_it(tmp_path):
     assert json.loads((tmp_path / "a" / "card.json").read_text())["fingerprint"] == config.fingerprint
     ids = np.concatenate(config.load().encode([utterance.waveform for utterance in recordings()]))
     assert set(ids.tolist()) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"max_frames": 3}, "fit.max_frames allows 3"), ({}, "no usable GPU")]
+)
+def test_wrong_settings_are_said_before_a_recording_is_read(changes, message, tmp_path, monkeypatch):
+    def unread():
+        raise AssertionError("the corpus was read before the settings were checked")
+        yield
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=message):
+        config = StyleFitConfig(clusters=4, device="cuda", **changes)
+        fit_style(unread, config, seed=0, output=tmp_path, say=lambda _: None)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pipelines.fit.units import UnitsFitConfig, fit_units
 from schemas.errors import UserError
 from schemas.records import SourceRow, Utterance
+from transforms.kmeans import load_codebook
 from transforms.units.whisper import WhisperUnitsConfig
 
 NAMES = ("activated", "added", "agent-incorrect")
@@ -110,6 +111,38 @@ def test_a_gpu_that_is_not_there_is_said_before_anything_is_encoded(tmp_path, mo
     config = UnitsFitConfig(encoder={"kind": "whisper", "device": "cpu"}, device="cuda")
     with pytest.raises(UserError, match="device: cuda: there is no usable GPU"):
         fit_units(unread, config, seed=0, output=tmp_path, say=lambda _: None)
+
+
+WRONG_SETTINGS = {
+    "fit.clusters: 50 clusters need as many frames, fit.memory_frames allows 40": {"memory_frames": 40},
+    "fit.clusters: 50 clusters need as many frames, fit.max_frames allows 30": {"max_frames": 30, "memory_frames": 40},
+    "fit.quality.data: no such folder: FOLDER/none": {"quality": {"data": "FOLDER/none"}},
+    "no .phn below it": {"quality": {"data": "FOLDER"}},
+    "wrong.item:2: expected `file onset": {"quality": {"data": "FOLDER", "items": "FOLDER/wrong.item"}},
+    "fit units: fit.encoder.precisoin: unknown key; did you mean precision?": {
+        "encoder": {"kind": "whisper", "precisoin": "fp32"}
+    },
+    "fit units: fit.encoder.codebook: it is what is fitted": {"encoder": {"kind": "whisper", "codebook": "bundled"}},
+    "fit units: fit.encoder.layer: ": {"encoder": {"kind": "hubert", "model": "FOLDER"}},
+}
+
+
+@pytest.mark.parametrize("message", WRONG_SETTINGS)
+def test_wrong_settings_are_said_before_anything_is_encoded(message, tmp_path):
+    (tmp_path / "wrong.item").write_text("#header\nactivated 0 end a b c d\n")
+    settings = json.loads(json.dumps(WRONG_SETTINGS[message]).replace("FOLDER", str(tmp_path)))
+    config = UnitsFitConfig(**{"encoder": {"kind": "whisper", "device": "cpu"}, "clusters": 50, **settings})
+    with pytest.raises(UserError) as caught:
+        fit_units(unread, config, seed=0, output=tmp_path / "out", say=lambda _: None)
+    assert message.replace("FOLDER", str(tmp_path)) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_codebook_is_kept_whose_judgement_fails(labelled, tmp_path):
+    (labelled / "speaker-added" / "added.wav").write_bytes(b"no audio")
+    with pytest.raises(UserError, match=r"fit\.quality\.data: cannot read"):
+        fit(tmp_path / "a", quality={"data": str(labelled)})
+    assert load_codebook(tmp_path / "a" / "codebook.npz").size == 20
 
 
 def test_mistakes_are_the_users(tmp_path):
