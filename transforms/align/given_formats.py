@@ -24,14 +24,26 @@ EXTENSIONS: dict[str, FileFormat] = {
     ".json": "json",
 }
 _LIBRISPEECH_LINE = re.compile(r'(\S+)\s+"([^"]*)"\s+"([^"]*)"\s*$')
+_LARGEST = 1e9  # seconds, or a score: thirty years; more is no time, and single precision holds it
 
 
 @dataclass(frozen=True, slots=True)
 class GivenWord:
+    """A word as a file has it.
+
+    Raises:
+        RecordError: ``given_unreadable``: a time or the score is not finite or beyond all reason.
+    """
+
     text: str
     start_s: float
     end_s: float
     score: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, number in (("start", self.start_s), ("end", self.end_s), ("score", self.score)):
+            if not abs(number) <= _LARGEST:
+                raise RecordError("given_unreadable", f"the {name} of the word {self.text!r} is {number}")
 
 
 def samples(seconds: float) -> int:
@@ -96,14 +108,7 @@ def words_of_json(value: Any, *, silences: frozenset[str]) -> list[GivenWord]:
         RecordError: ``given_unreadable``; ``given_incomplete`` where a word has no time (WhisperX leaves those out for
             what its model cannot spell).
     """
-    entries: Any = value
-    if isinstance(value, dict):
-        if "words" in value:
-            entries = value["words"]
-        elif "segments" in value:
-            entries = [word for segment in value["segments"] for word in segment.get("words", [])]
-        else:
-            entries = value.get("word_segments")
+    entries = _json_entries(value)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise RecordError("given_unreadable", "the JSON holds no list of words, nor segments with words")
     return without_pauses([_json_word(entry) for entry in entries], silences)
@@ -113,12 +118,26 @@ def parse_json(text: str) -> Any:
     """Raises: RecordError: ``given_unreadable``."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RecordError("given_unreadable", f"not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordError("given_unreadable", f"not JSON: {error}") from error
 
 
 def without_pauses(words: Sequence[GivenWord], silences: frozenset[str]) -> list[GivenWord]:
     return [word for word in words if word.text and word.text.lower() not in silences]
+
+
+def _json_entries(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "words" in value:
+        return value["words"]
+    if "segments" not in value:
+        return value.get("word_segments")
+    segments = value["segments"]
+    if not isinstance(segments, list) or not all(isinstance(segment, dict) for segment in segments):
+        return None
+    lists = [segment.get("words", []) for segment in segments]
+    return [word for words in lists for word in words] if all(isinstance(words, list) for words in lists) else None
 
 
 def _json_word(entry: dict[str, Any]) -> GivenWord:
@@ -135,5 +154,5 @@ def _json_word(entry: dict[str, Any]) -> GivenWord:
         raise RecordError("given_incomplete", f"the file gives no time for the word {text!r}")
     try:
         return GivenWord(text.strip(), float(start) * scale, float(end) * scale, float(entry.get("score") or 0.0))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RecordError("given_unreadable", f"the times of the word {text!r} are no numbers") from error

@@ -24,6 +24,7 @@ from schemas.errors import UserError
 from transforms.align.given_formats import EXTENSIONS, FileFormat
 
 _HASH_CONTENTS_UP_TO = 10_000
+_SHARED: tuple[FileFormat, ...] = ("ctm", "jsonl", "librispeech")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +120,15 @@ class GivenIndex:
     """Utterance id to places.
 
     Raises:
-        UserError: There are no files.
+        UserError: There are no files, or the first one holds many utterances in UTF-16 (of a later one this is said
+            when it is read).
     """
 
     def __init__(self, files: GivenFiles) -> None:
-        next(files.files())
+        file, _, format = next(files.files())
+        if format in _SHARED:
+            with files.open(file) as opened:
+                _without_bom(opened.read(3), file)
         self._files = files
 
     def places(self, utterance_id: str) -> list[Place]:
@@ -180,33 +185,50 @@ def id_of_json(value: Any) -> str | None:
 
 
 def _entries(files: GivenFiles, file: str, name: str, format: FileFormat) -> Iterator[tuple[str, int]]:
-    if format in ("textgrid", "json"):
+    if format not in _SHARED:
         last = PurePosixPath(name).name
         for key in {name, unquote(name), last, unquote(last)}:
             yield key, 0
         return
-    offset, previous = 0, None
+    offset, previous, named, unread = 0, None, False, None
     with files.open(file) as lines:
         for line in lines:
-            current = _id_of_line(line, format)
+            try:
+                current = _id_of_line(line if offset else _without_bom(line, file), format)
+            except (ValueError, RecursionError) as error:
+                current, unread = None, error
+            named = named or current is not None
             if current is not None and (current != previous or format != "ctm"):
                 for key in {current, unquote(current)}:
                     yield key, offset
             previous = current if current is not None else previous
             offset += len(line)
+    if unread is not None and not named:
+        raise UserError(f"align.path: {file} holds no line of JSON with an id ({unread})")
+
+
+def _without_bom(line: bytes, file: str) -> bytes:
+    """The first line of a shared file.
+
+    Raises:
+        UserError: The file is in UTF-16, in which lines do not end where bytes say so.
+    """
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"align.path: {file} is UTF-16 text; a file of many utterances must be UTF-8: convert it")
+    return line.removeprefix(b"\xef\xbb\xbf")
 
 
 def _id_of_line(line: bytes, format: FileFormat) -> str | None:
+    """The id that a line names; None where it names none.
+
+    Raises:
+        ValueError, RecursionError: It should be JSON and is not.
+    """
     text = line.decode("utf-8", "replace").strip()
     if not text or (format == "ctm" and text.startswith(";;")):
         return None
-    if format == "jsonl":
-        try:
-            return id_of_json(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise UserError(f"align.path: a line is not JSON ({error.msg}): {text[:80]}") from error
-    return text.split(None, 1)[0]
+    return id_of_json(json.loads(text)) if format == "jsonl" else text.split(None, 1)[0]
 
 
 def _hash(key: str) -> int:
-    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(blake2b(key.encode(errors="surrogatepass"), digest_size=8).digest(), "little")

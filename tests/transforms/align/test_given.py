@@ -69,13 +69,47 @@ def code_of(path, utterance_id="a", text="Hello, world!", **config):
     return caught.value.code, caught.value.detail
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom", "utf-16-be-bom"])
-def test_a_short_textgrid_in_any_encoding(tmp_path, encoding):
-    text = SHORT_TEXTGRID.replace("hello", "héllo")
+def encoded(text, encoding):
     marks = {"utf-16-le-bom": b"\xff\xfe", "utf-16-be-bom": b"\xfe\xff"}
-    data = marks.get(encoding, b"") + text.encode(encoding.removesuffix("-bom"))
-    (tmp_path / "a.TextGrid").write_bytes(data)
+    return marks.get(encoding, b"") + text.encode(encoding.removesuffix("-bom"))
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom", "utf-16-be-bom"]
+JSON_WORDS = '"words": [{"word": "héllo", "start": 0.1, "end": 0.45}, {"word": "world", "start": 0.5, "end": 1}]'
+OF_ONE = {"a.TextGrid": SHORT_TEXTGRID.replace("hello", "héllo"), "a.json": f"{{{JSON_WORDS}}}"}
+OF_MANY = {
+    "all.ctm": "a 1 0.1 0.35 héllo\na 1 0.5 0.5 world\nb 1 0 1 x\n",
+    "all.jsonl": f'{{"id": "a", {JSON_WORDS}}}\n{{"id": "b", "words": []}}\n',
+    "84-1.alignment.txt": 'a ",héllo,,world" "0.1,0.45,0.5,1"\nb "x" "1"\n',
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", OF_ONE)
+def test_a_file_of_one_utterance_in_any_encoding(tmp_path, name, encoding):
+    (tmp_path / name).write_bytes(encoded(OF_ONE[name], encoding))
     assert aligned(tmp_path, text="Héllo, world!") == [("héllo", 1600, 7200), ("world", 8000, 16000)]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", OF_MANY)
+def test_a_file_of_many_utterances_is_utf_8_with_or_without_a_mark(tmp_path, name, encoding):
+    (tmp_path / name).write_bytes(encoded(OF_MANY[name], encoding))
+    if encoding.startswith("utf-8"):
+        assert aligned(tmp_path, text="Héllo, world!") == [("héllo", 1600, 7200), ("world", 8000, 16000)]
+    else:
+        with pytest.raises(UserError, match=rf"{name} is UTF-16 text"):
+            GivenConfig(path=str(tmp_path)).load()
+
+
+def test_a_damaged_json_line_names_no_utterance_and_costs_no_other(tmp_path):
+    damaged = ["[" * 100_000, '{"id": "c", "words"', '{"id": "\\ud800"}', "1" * 5000]
+    (tmp_path / "all.jsonl").write_text("\n".join([*damaged, OF_MANY["all.jsonl"]]))
+    assert aligned(tmp_path, text="Héllo, world!")
+    assert code_of(tmp_path, "c")[0] == "no_alignment_given"
+    (tmp_path / "all.jsonl").write_text("\n".join(damaged[:2]))
+    with pytest.raises(UserError, match=r"all\.jsonl holds no line of JSON"):
+        aligned(tmp_path)
 
 
 def test_a_long_textgrid_below_a_folder_by_path_and_by_name(tmp_path):
@@ -183,6 +217,22 @@ def test_a_mismatch_names_the_first_word_that_differs(tmp_path):
         ("a.json", '{"text": "hello"}', "given_unreadable"),
         ("a.json", '{"words": [{"word": "hello"}]}', "given_incomplete"),
         ("a.json", '{"words": [{"word": "hello", "start": "x", "end": 1}]}', "given_unreadable"),
+        ("a.json", '{"words": [{"word": "hello", "start": NaN, "end": 1}]}', "given_unreadable"),
+        ("a.json", '{"words": [{"word": "hello", "start": 0, "end": Infinity}]}', "given_unreadable"),
+        ("a.json", '{"words": [{"word": "hello", "start": 0, "end": 1, "score": 1e400}]}', "given_unreadable"),
+        ("a.json", '{"words": [{"word": "hello", "start": 0, "end": 1, "score": 1e300}]}', "given_unreadable"),
+        ("a.json", '{"words": [{"word": "hello", "start": 1' + "0" * 400 + ', "end": 1}]}', "given_unreadable"),
+        ("a.json", '{"words": [{"word": "hello", "start": 1' + "0" * 5000 + ', "end": 1}]}', "given_unreadable"),
+        ("a.json", '{"segments": [{"words": null}]}', "given_unreadable"),
+        ("a.json", '{"segments": ["x"]}', "given_unreadable"),
+        ("a.json", '{"segments": null}', "given_unreadable"),
+        ("a.json", "[" * 100_000, "given_unreadable"),
+        ("a.TextGrid", SHORT_TEXTGRID.replace("0.45", "1e999"), "given_unreadable"),
+        ("a.TextGrid", SHORT_TEXTGRID.replace("0.45", "1e305"), "given_unreadable"),
+        ("a.alignment.txt", 'a "HELLO,WORLD" "0.5,nan"\n', "given_unreadable"),
+        ("a.ctm", "a 1 nan 0.3 hello\n", "given_unreadable"),
+        ("a.ctm", "a 1 0.1 inf hello\n", "given_unreadable"),
+        ("a.ctm", "a 1 0.1 0.3 hello nan\n", "given_unreadable"),
         ("a.ctm", "a 1 x 0.3 hello\n", "given_unreadable"),
         ("a.ctm", "a 1 0.5 0.4 hello\na 1 0.1 0.2 world\n", "given_disordered"),
         ("a.ctm", "a 1 0.5 -0.4 hello\na 1 0.6 0.2 world\n", "given_disordered"),
