@@ -148,6 +148,9 @@ class FusedAligner:
         """PocketSphinx's alignment; raises as ``align`` does."""
         return self._coarse.align(waveform, words)
 
+    def pronounces(self, word: str) -> bool:
+        return self._coarse.pronounces(word)
+
     def refine(self, waveform: Waveform, placed: Alignment) -> Alignment:
         """See ``RefiningAligner``.
 

@@ -14,11 +14,14 @@ An aligner of two steps walks by its first; its second places the words that are
 Where the words stop fitting (the gate's word verdict, several in a row), text and audio have parted: a passage is
 missing in one of them. Whisper then transcribes from there on, and the walk goes on where three of the words heard are
 found in the text again; what lies between is lost, and nothing else (``longform_anchors``).
+
+A written word that the aligner cannot pronounce is lost before the walk begins, and parts the segments around it.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +31,7 @@ from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
 from transforms.align.gate import Gate
 from transforms.align.longform_anchors import HeardWord, Transcriber, first_anchor
 from transforms.align.longform_segments import MARGIN_SAMPLES, Segment, segments_of, written_starts
-from transforms.align.protocol import Aligner, Alignment, RefiningAligner
+from transforms.align.protocol import Aligner, Alignment, Pronouncing, RefiningAligner
 from transforms.align.vad import FRAME_SAMPLES as VAD_FRAME_SAMPLES
 from transforms.align.vad import Probabilities, pauses
 from transforms.text.verbalise import verbalise
@@ -63,15 +66,41 @@ def segments(
     Without a transcriber (Whisper tiny.en: English) all after the first parting of text and audio is lost.
 
     Raises:
-        RecordError: ``unknown_language``; ``no_words``; ``alignment_failed``: no passage of the text was found.
+        RecordError: ``unknown_language``; ``no_words``; ``unpronounceable_word``: it has no other words;
+            ``alignment_failed``: no passage of the text was found.
     """
     spoken = verbalise(text, language)
     if not spoken:
         raise RecordError("no_words", "nothing in the transcript is spoken", outcome="filtered")
-    runs = list(_Walk(waveform, text, language, spoken, aligner, gate, transcriber).runs())
+    walked, silenced = _pronounced(spoken, text, aligner)
+    if not walked:
+        raise RecordError("unpronounceable_word", f"no pronunciation is known for any word, as {spoken[0].text!r}")
+    walk = _Walk(waveform, text, language, walked, aligner, gate, transcriber)
+    runs = [part for run in walk.runs() for part in _parted_at(run, silenced)]
     if not runs:
         raise RecordError("alignment_failed", "no passage of the transcript was found in the recording")
     return list(segments_of(runs, text, num_samples=len(waveform), max_samples=max_samples))
+
+
+def _pronounced(spoken: Sequence[SpokenWord], text: str, aligner: Aligner) -> tuple[list[SpokenWord], list[int]]:
+    """The words of all written words that can be pronounced whole, and the first character of every other word."""
+    if not isinstance(aligner, Pronouncing):
+        return list(spoken), []
+    walked: list[SpokenWord] = []
+    silenced: list[int] = []
+    for first, last in pairwise(np.flatnonzero(written_starts(spoken, text)).tolist()):
+        written = spoken[first:last]
+        if all(aligner.pronounces(word.text) for word in written):
+            walked += written
+        else:
+            silenced += [word.char_start for word in written]
+    return walked, silenced
+
+
+def _parted_at(run: Sequence[AlignedWord], silenced: Sequence[int]) -> Iterator[list[AlignedWord]]:
+    """A run in parts between which no word was taken out."""
+    for _, part in groupby(run, key=lambda word: bisect_left(silenced, word.char_start)):
+        yield list(part)
 
 
 class _Walk:

@@ -118,6 +118,9 @@ class PocketsphinxAligner:
         num_frames = sum(segment.end_frame - segment.start_frame for segment in segments)
         return Alignment(aligned, {LOG_LIKELIHOOD: sum(segment.nats for segment in segments) / num_frames})
 
+    def pronounces(self, word: str) -> bool:
+        return bool(self.pronouncer.pronounce(word))
+
     def _learn(self, texts: Iterable[str]) -> None:
         for text in texts:
             if text in self._known:

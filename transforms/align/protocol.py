@@ -83,6 +83,13 @@ class RefiningAligner(Aligner, Protocol):
         ...
 
 
+@runtime_checkable
+class Pronouncing(Protocol):
+    """An aligner that refuses a whole text for a word whose sound it does not know."""
+
+    def pronounces(self, word: str) -> bool: ...
+
+
 class AlignerConfig(Protocol):
     @property
     def fingerprint(self) -> str: ...

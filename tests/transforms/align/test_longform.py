@@ -66,6 +66,25 @@ def test_joined_prompts_come_apart_again(aligner, gate, prompt):
     assert start - 1600 <= word.start_sample + last.start_sample < end
 
 
+@pytest.mark.parametrize("strange", ["Ω", "Ω-2"])
+def test_a_word_that_cannot_be_pronounced_is_lost_alone(aligner, gate, prompt, strange):
+    waveform, text, _ = join(prompt, [*PROMPTS, "demo-abouttotry", "auth-incorrect"])
+    written = text.replace("-", " ").split()
+    gap = [place for place, char in enumerate(text) if char == " "][len(text.split()) // 2]
+    found = segments(
+        waveform, f"{text[:gap]} {strange}{text[gap:]}", "en", aligner=aligner, gate=gate, transcriber=None
+    )
+    check_lawful(found, waveform, f"{text[:gap]} {strange}{text[gap:]}")
+    assert len(words_of(found)) == len(written)
+    assert not any(segment.char_start <= gap + 1 < segment.char_end for segment in found)
+
+
+def test_a_text_of_strange_words_alone_names_one(aligner, gate):
+    with pytest.raises(RecordError, match="'ωω'") as caught:
+        segments(np.zeros(16_000, np.float32), "ΩΩ Ψ", "en", aligner=aligner, gate=gate, transcriber=None)
+    assert caught.value.code == "unpronounceable_word"
+
+
 def test_a_passage_that_is_not_said_is_lost_alone(aligner, gate, prompt):
     waveform, text, at = join(prompt, PROMPTS, silent={"queue-thankyou", "vm-rec-temp"})
     found = segments(waveform, text, "en", aligner=aligner, gate=gate, transcriber=load_transcriber())
