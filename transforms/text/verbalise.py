@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 
 from schemas.records import SpokenWord
@@ -103,6 +104,12 @@ def clean_word(written: str) -> str:
     """Lower case, composed, letters and inner apostrophes only; may be empty."""
     composed = unicodedata.normalize("NFC", written.lower())
     return "".join(char for char in composed if char.isalpha() or char == "'").strip("'")
+
+
+@lru_cache(maxsize=8)
+def is_shouted(text: str) -> bool:
+    """Whether a text of two words or more is wholly in capitals."""
+    return text.upper() == text and sum(any(map(str.isalpha, word)) for word in text.split()) > 1
 
 
 def _slot_at(text: str, position: int, rules: Sequence[Rule]) -> Slot | None:

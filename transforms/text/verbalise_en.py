@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from transforms.text.verbalise import Language, Reading, Rule
+from transforms.text.verbalise import Language, Reading, Rule, is_shouted
 from transforms.text.verbalise_en_calendar import CALENDAR
 from transforms.text.verbalise_en_numbers import (
     decade,
@@ -21,6 +21,7 @@ from transforms.text.verbalise_en_words import (
     INITIALS,
     LEADING_APOSTROPHE,
     SCALES,
+    SPELLED_ALWAYS,
     SPELLED_NEVER,
     SYMBOLS,
     TITLES_WITHOUT_STOP,
@@ -191,7 +192,10 @@ def _symbol(match: re.Match[str]) -> Readings:
 
 
 def _acronym(match: re.Match[str]) -> Readings:
-    """Words in capitals, and words without a vowel; with ``'s`` or a plural ``s``."""
+    """Words in capitals, and words without a vowel; with ``'s`` or a plural ``s``.
+
+    Where all is in capitals they say nothing of a word, and only what is known to be spelled is.
+    """
     stem, suffix = match.group(1), (match.group(2) or "").lower()
     capitals = stem.isupper() and len(stem) > 1
     must = _must_be_spelled(stem)
@@ -202,17 +206,15 @@ def _acronym(match: re.Match[str]) -> Readings:
     word = stem.lower() + suffix
     if must:
         return [spelled, (word,)]
-    as_word = stem.lower() in WORDS_IN_CAPITALS or len(stem) > 4 or _all_capitals(match.string)
+    if is_shouted(match.string):
+        return [spelled, (word,)] if stem.lower() in SPELLED_ALWAYS else [(word,)]
+    as_word = stem.lower() in WORDS_IN_CAPITALS or len(stem) > 4
     return [(word,), spelled] if as_word else [spelled, (word,)]
 
 
 def _must_be_spelled(word: str) -> bool:
     lower = word.lower()
     return len(lower) > 1 and lower not in SPELLED_NEVER and not re.search(r"[aeiouy]|[^a-z]", lower)
-
-
-def _all_capitals(text: str) -> bool:
-    return text.upper() == text and len(text.split()) > 3
 
 
 def _letters(word: str) -> list[str]:

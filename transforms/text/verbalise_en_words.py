@@ -143,6 +143,15 @@ LEADING_APOSTROPHE = ("em", "til", "tis", "twas", "cause", "bout", "round", "n")
 # Without a vowel, but said as a word.
 SPELLED_NEVER = frozenset("hmm hm mm mmm mhm shh sh psst pst brr nth cwm grr pfft tsk zzz".split())
 
+# With a vowel and no word, so said by letters even where the whole text is in capitals.
+SPELLED_ALWAYS = frozenset(
+    """
+    usa uk eu uae usaf usda ussr fbi cia irs nba nsa nra epa fda dea doj dui ied nyc nypd lapd ucla nyu ibm aol abc
+    atm ceo cfo cto gpa iq id iou ufo vip suv diy faq sos gop naacp ymca ywca aarp adhd dna rna hiv mri eeg ekg emt
+    ip iax ivr isdn usb cpu gpu api url uri ui io os ai ieee uv
+    """.split()
+)
+
 # Written in capitals for emphasis, or acronyms that are said as words.
 WORDS_IN_CAPITALS = frozenset(
     """

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
-from transforms.text.verbalise import Language, Reading, Rule
+from transforms.text.verbalise import Language, Reading, Rule, is_shouted
 from transforms.text.verbalise_locale import Locale, Noun, Readings, unique, words
 from transforms.text.verbalise_numbers import (
     LONGEST_QUANTITY,
@@ -29,6 +29,7 @@ _NOT_IN_WORD = r"(?<![^\W_])"
 _ENDS = r"(?![^\W_])"
 _BLANKS = "    "
 _SPELLED_NEVER = frozenset("hm hmm mm mmm mhm sh shh psst pst brr grr pff pfff tsk zzz хм гм мм тсс ш".split())
+_SPELLED_ALWAYS = frozenset("usa eu ue uk fbi cia ibm usb cdu csu afd ard edv сша оон ооо мгу мид эвм".split())
 _ADDRESS = (
     r"(?P<scheme>https?://)?(?P<rest>(?:www\.|(?<=://)|[\w.+-]+@)[\w-]+(?:\.[\w-]+)*(?:/[\w./-]*\w)?"
     r"|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io|eu|{domains})\b(?!\.\w)(?:/[\w./-]*\w)?)"
@@ -272,7 +273,7 @@ def _abbreviation(locale: Locale, match: Match) -> Readings:
 
 
 def _acronym(locale: Locale, match: Match) -> Readings:
-    """Words in capitals, words without a vowel, and letters by themselves."""
+    """Words in capitals (but for a text wholly in capitals), words without a vowel, and letters by themselves."""
     written = match[0]
     inside = match.start() > 0 and (match.string[match.start() - 1].isalpha() or match.string[match.start() - 1] == "'")
     lower = written.lower()
@@ -283,8 +284,9 @@ def _acronym(locale: Locale, match: Match) -> Readings:
         return (spelled, word)
     if not written.isupper() or (len(written) == 1 and lower in locale.capitals):
         return ()
-    shouted = match.string.upper() == match.string and len(match.string.split()) > 3
-    as_word = lower in locale.capitals or len(written) > 4 or shouted
+    if is_shouted(match.string) and len(written) > 1:
+        return (spelled, word) if lower in _SPELLED_ALWAYS else (word,)
+    as_word = lower in locale.capitals or len(written) > 4
     return unique(word, spelled) if as_word else unique(spelled, word)
 
 

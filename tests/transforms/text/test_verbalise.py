@@ -182,3 +182,24 @@ def test_a_language_without_rules_is_split_into_words_as_written(text, code, spo
 def test_every_language_table_resolves():
     for code in LANGUAGES:
         assert verbalise("1", code)
+
+
+def readings(text: str, language: str = "en") -> list[list[str]]:
+    return [[" ".join(reading) for reading in slot.readings] for slot in slots(text, language)]
+
+
+def test_where_all_is_in_capitals_a_word_is_spelled_only_if_it_must_be():
+    assert readings("HE SAID THE CAT SAT ON IT") == [[word] for word in "he said the cat sat on it".split()]
+    assert readings("STOP HIM") == [["stop"], ["him"]]
+    assert readings("THE FBI HAS TV") == [["the"], ["f b i", "fbi"], ["has"], ["t v", "tv"]]
+    assert readings("CAT") == [["c a t", "cat"]]
+    assert readings("CAT 5")[0] == ["c a t", "cat"]
+    assert readings("the CAT SAT") == [["the"], ["c a t", "cat"], ["s a t", "sat"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("EL GATO ES MUY BUENO", "es"), ("LE CHAT EST", "fr"), ("DIE KATZE IST DA", "de"), ("ОНА ТУТ", "ru")],
+)
+def test_so_it_is_in_other_languages(text, language):
+    assert readings(text, language) == [[word.lower()] for word in text.split()]
