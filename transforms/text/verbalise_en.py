@@ -17,6 +17,7 @@ from transforms.text.verbalise_en_numbers import (
 )
 from transforms.text.verbalise_en_words import (
     ABBREVIATIONS,
+    BEFORE_NUMBERS,
     CURRENCIES,
     INITIALS,
     LEADING_APOSTROPHE,
@@ -24,6 +25,7 @@ from transforms.text.verbalise_en_words import (
     SPELLED_ALWAYS,
     SPELLED_NEVER,
     SYMBOLS,
+    TITLES_IN_ANY_CASE,
     TITLES_WITHOUT_STOP,
     UNITS,
     WORDS_IN_CAPITALS,
@@ -61,21 +63,35 @@ def _address(match: re.Match[str]) -> Readings:
 
 def _currency(match: re.Match[str]) -> Readings:
     """``$5.50`` -> five dollars and fifty cents; ``$2.5 million`` -> two point five million dollars."""
-    one, many, cent, cents = CURRENCIES[match.group("sign")]
+    one, many, cent, cents = (tuple(name.split()) for name in CURRENCIES[match.group("sign")])
     whole, part, scale = match.group("whole").replace(",", ""), match.group("part"), match.group("scale")
     if scale:
         number = decimal(whole, part)[0] if part else quantity(whole)
-        return [(*number, SCALES.get(scale.lower(), scale.lower()), many)]
-    units = (*quantity(whole), one if int(whole) == 1 else many)
+        return [(*number, SCALES.get(scale.lower(), scale.lower()), *many)]
+    noun = one if int(whole) == 1 else many
+    units = (*quantity(whole), *noun)
     if not part:
-        return [units, *((*reading, units[-1]) for reading in integer(whole))]
+        return [units, *((*reading, *noun) for reading in integer(whole))]
     if len(part) != 2:
-        return [(*decimal(whole, part)[0], many)]
+        return [(*decimal(whole, part)[0], *many)]
     small = quantity(part)
     if int(part) == 0:
         return [units]
-    named = (*small, cent if int(part) == 1 else cents)
-    return [(*units, "and", *named), (*units, *named), (*units, *small), (*quantity(whole), *two_digits(part))]
+    named = (*small, *(cent if int(part) == 1 else cents))
+    small_alone = [named] if int(whole) == 0 else []
+    mixed = [(*units, "and", *named), (*units, *named), (*units, *small), (*quantity(whole), *two_digits(part))]
+    return [*small_alone, *mixed]
+
+
+def _part_of_currency(match: re.Match[str]) -> Readings:
+    """``$.75`` -> seventy five cents; ``$.5 million`` -> point five million dollars."""
+    _, many, cent, cents = (tuple(name.split()) for name in CURRENCIES[match.group("sign")])
+    part, scale = match.group("part"), match.group("scale")
+    scaled = (SCALES.get(scale.lower(), scale.lower()),) if scale else ()
+    pointed = [(*number, *scaled, *many) for number in decimal("", part)]
+    if scale or len(part) != 2 or int(part) == 0:
+        return pointed
+    return [(*quantity(part), *(cent if int(part) == 1 else cents)), *pointed]
 
 
 def _clock(match: re.Match[str]) -> Readings:
@@ -175,9 +191,17 @@ def _abbreviation(match: re.Match[str]) -> Readings:
     if match.string[match.end() : match.end() + 1].isalpha():
         return []
     written, stop = match.groups()
-    if not stop and written not in TITLES_WITHOUT_STOP:
+    named = [tuple(reading.split()) for reading in ABBREVIATIONS.get(written.lower(), ())]
+    if stop or written in TITLES_WITHOUT_STOP:
+        return named
+    if written.lower() not in TITLES_IN_ANY_CASE:
         return []
-    return [tuple(reading.split()) for reading in ABBREVIATIONS.get(written.lower(), ())]
+    return named if is_shouted(match.string) else [*named, tuple(_letters(written))]
+
+
+def _before_number(match: re.Match[str]) -> Readings:
+    """``No. 5`` -> number, ``Vol. 2`` -> volume."""
+    return [(reading,) for reading in BEFORE_NUMBERS[match.group(1).lower()]]
 
 
 def _number_sign(match: re.Match[str]) -> Readings:
@@ -241,6 +265,7 @@ LANGUAGE = Language(
             re.I | re.A,
         ),
         _rule(rf"(?P<sign>{_CURRENCY_SIGNS})\s?{_NUMBER}{_SCALE}", _currency),
+        _rule(rf"(?P<sign>{_CURRENCY_SIGNS})\s?\.(?P<part>\d+){_SCALE}", _part_of_currency),
         _rule(rf"{_NUMBER}{_SCALE}\s?(?P<sign>{_CURRENCY_SIGNS})(?![^\W_])", _currency),
         _rule(rf"{_NOT_IN_WORD}(\d{{1,2}}):(\d\d)(?::(\d\d))?(?!\d)(?:\s?{_HALF})?", _clock),
         _rule(rf"{_NOT_IN_WORD}(\d{{1,2}})\.(\d\d)()\s?{_HALF}", _clock),
@@ -262,6 +287,7 @@ LANGUAGE = Language(
         _rule(r"[-–](?=\d)", _range),
         _rule(_NOT_IN_WORD + r"[IVX]{1,7}(?![^\W_])(?!\.[A-Z]|')", _roman),
         _rule(_NOT_IN_WORD + r"(?:[A-Za-z]\.){2,}", _initials),
+        _rule(_NOT_IN_WORD + r"(No|Vols?|Figs?)\.(?=\s?\d)", _before_number, re.I),
         _rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
         _rule(r"#", _number_sign),
         _rule("|".join(map(re.escape, SYMBOLS)), _symbol),

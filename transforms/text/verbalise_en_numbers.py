@@ -50,15 +50,20 @@ def decade(digits: str) -> Reading:
 
 
 def fraction(numerator: str, denominator: str) -> Sequence[Reading]:
-    """``3/4`` -> three quarters."""
+    """``3/4`` -> three quarters; ``9/11`` and ``50/50`` are said as a pair."""
     top, bottom = quantity(numerator), int(denominator)
-    over = (*top, "over", *quantity(denominator))
+    pair, over = (*top, *quantity(denominator)), (*top, "over", *quantity(denominator))
     if bottom < 2 or bottom > 100:
-        return (over,)
+        return (over, pair)
     plural = int(numerator) != 1
-    *head, last = _FRACTION_NAMES[bottom][plural : plural + 1] if bottom in _FRACTION_NAMES else ordinal(denominator)
-    name = (*head, f"{last}s" if plural and bottom not in _FRACTION_NAMES else last)
-    return ((*top, *name), ("a", *name), over) if not plural else ((*top, *name), over)
+    names: list[Reading] = [_FRACTION_NAMES[bottom][plural : plural + 1]] if bottom in _FRACTION_NAMES else []
+    if bottom != 2:
+        *head, last = ordinal(denominator)
+        names.append((*head, f"{last}s" if plural else last))
+    counts: tuple[Reading, ...] = (top,) if plural else (top, ("a",))
+    named = [(*count, *name) for name in names for count in counts]
+    pair_first = int(numerator) == bottom or (numerator, denominator) == ("9", "11")
+    return (pair, *named, over) if pair_first else (*named, over, pair)
 
 
 def integer(digits: str, *, as_code: bool = False) -> Sequence[Reading]:
@@ -88,13 +93,15 @@ def integer(digits: str, *, as_code: bool = False) -> Sequence[Reading]:
 
 
 def decimal(whole: str, digits: str) -> Sequence[Reading]:
-    """``28.8`` -> twenty eight point eight; ``.5`` -> point five."""
+    """``28.8`` -> twenty eight point eight; ``.5`` -> point five, as ``0.5`` may be."""
     tail = digit_by_digit(digits)
     if not whole:
         return [("point", *tail), ("zero", "point", *tail)]
     readings = [(*quantity(whole), "point", *tail), (*quantity(whole), "point", *digit_by_digit(digits, zero="oh"))]
     if len(digits) > 1 and digits[0] != "0":
         readings.append((*quantity(whole), "point", *quantity(digits)))
+    if whole == "0":
+        readings.append(("point", *tail))
     return readings
 
 

@@ -4,6 +4,7 @@ MONTHS = "january february march april may june july august september october no
 
 # sign: one, many, hundredth, hundredths
 CURRENCIES: dict[str, tuple[str, str, str, str]] = {
+    "US$": ("u s dollar", "u s dollars", "cent", "cents"),
     "$": ("dollar", "dollars", "cent", "cents"),
     "£": ("pound", "pounds", "penny", "pence"),
     "€": ("euro", "euros", "cent", "cents"),
@@ -114,6 +115,16 @@ ABBREVIATIONS: dict[str, tuple[str, ...]] = {
 }
 
 TITLES_WITHOUT_STOP = frozenset({"Mr", "Mrs", "Ms", "Dr", "St"})
+TITLES_IN_ANY_CASE = frozenset({"mr", "mrs", "dr"})
+
+# Before a full stop and a number, in any case.
+BEFORE_NUMBERS: dict[str, tuple[str, ...]] = {
+    "no": ("number", "no"),
+    "vol": ("volume",),
+    "vols": ("volumes",),
+    "fig": ("figure",),
+    "figs": ("figures",),
+}
 
 INITIALS: dict[str, tuple[str, ...]] = {"e.g.": ("for example",), "i.e.": ("that is",)}
 

@@ -203,3 +203,47 @@ def test_where_all_is_in_capitals_a_word_is_spelled_only_if_it_must_be():
 )
 def test_so_it_is_in_other_languages(text, language):
     assert readings(text, language) == [[word.lower()] for word in text.split()]
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("$0.50", "fifty cents"),
+        ("$.75", "seventy five cents"),
+        ("£0.01", "one penny"),
+        ("$.5 million", "point five million dollars"),
+        ("$0.00", "zero dollars"),
+        ("US$5", "five u s dollars"),
+        ("US$5.10", "five u s dollars and ten cents"),
+        ("9/11", "nine eleven"),
+        ("50/50", "fifty fifty"),
+        ("20/20", "twenty twenty"),
+        ("2/3", "two thirds"),
+        ("No. 5", "number five"),
+        ("No.5", "number five"),
+        ("Vol. 2, fig. 3", "volume two figure three"),
+        ("a fig. No. It", "a fig no it"),
+        ("mr Smith, DR Jones, MR. Mrs and MRS", "mister smith doctor jones mister missus and missus"),
+        ("MR SMITH SAW DR JONES", "mister smith saw doctor jones"),
+    ],
+)
+def test_money_pairs_and_abbreviations(text, first):
+    assert said(text) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "reading"),
+    [
+        ("3/4", "three fourths"),
+        ("1/4", "a fourth"),
+        ("1/3", "one third"),
+        ("12/25", "twelve twenty five"),
+        ("9/11", "nine elevenths"),
+        ("0.5", "point five"),
+        ("$0.50", "zero dollars and fifty cents"),
+        ("DR", "d r"),
+        ("no. 5", "no"),
+    ],
+)
+def test_further_readings(text, reading):
+    assert reading in readings(text)[0]
