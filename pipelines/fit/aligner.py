@@ -7,6 +7,7 @@ probabilities say where within a frame a boundary lies.
 Shapes: as in ``transforms.align.phone_net``.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -110,19 +111,23 @@ def read_phones(path: Path) -> list[tuple[int, float]]:
     """Phone and end in seconds, of a file with one ``phone end_s`` a line.
 
     Raises:
-        UserError: No such file, an unknown phone, or times that do not ascend.
+        UserError: No such file, not UTF-8, an unknown phone, or times that are not finite or do not ascend.
     """
     if not path.is_file():
         raise UserError(f"{path}: phone times are missing; there must be a .phones file beside every recording")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text; convert it") from error
     phones: list[tuple[int, float]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         name, _, end = line.partition(" ")
         phone = PHONE_ID.get(_SYNONYMS.get(name.upper(), name.upper()))
         try:
             end_s = float(end)
         except ValueError:
             end_s = -1.0
-        if phone is None or end_s < (phones[-1][1] if phones else 0.0):
+        if phone is None or not math.isfinite(end_s) or end_s < (phones[-1][1] if phones else 0.0):
             raise UserError(f"{path}, line {number}: not a phone of CMUdict and its end in seconds, in order")
         phones.append((phone, end_s))
     if not phones:

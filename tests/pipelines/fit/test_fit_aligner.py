@@ -65,11 +65,20 @@ def test_altered_speech_keeps_its_times_but_for_the_speed(seed):
         assert np.abs(waveform[place - 3 : place + 4]).max() > 0.5 * np.abs(waveform).max()
 
 
-@pytest.mark.parametrize("text", ["", "pau x\n", "pau 0.5\nt 0.2\n", "qq 0.5\n"])
+@pytest.mark.parametrize("text", ["", "pau x\n", "pau 0.5\nt 0.2\n", "qq 0.5\n", "pau nan\n", "t inf\n"])
 def test_wrong_phone_times_are_named(tmp_path, text):
     path = tmp_path / "one.phones"
     path.write_text(text)
     with pytest.raises(UserError, match=r"one\.phones"):
+        read_phones(path)
+
+
+def test_phone_times_are_utf_8_with_or_without_a_mark(tmp_path):
+    path = tmp_path / "one.phones"
+    path.write_text("pau 0.5\n", encoding="utf-8-sig")
+    assert [end_s for _, end_s in read_phones(path)] == [0.5]
+    path.write_text("pau 0.5\n", encoding="utf-16")
+    with pytest.raises(UserError, match=r"one\.phones: not UTF-8"):
         read_phones(path)
 
 
