@@ -6,21 +6,24 @@ from typing import Literal
 from urllib.parse import quote
 
 from pipelines.files import exists, join, make_folder, open_write, write_text
-from pipelines.store import MANIFEST, ShardSet, key_of
+from pipelines.store import MANIFEST, ShardSet
 from schemas.errors import UserError
 from schemas.records import AlignedWord, StoredUtterance
+from transforms.align.given_index import file_name_of
 from transforms.align.given_textgrid import seconds, write_textgrid
 
 ExportFormat = Literal["textgrid", "ctm"]
 CTM_NAME = "words.ctm"
+_ENDING = ".TextGrid"
+_LONGEST_NAME_BYTES = 238  # 255 with what is set before it while the file is written
 
 
 def export(corpus_output: str, format: ExportFormat, target: str) -> int:
     """Write the words of every utterance; the number of utterances.
 
-    ``textgrid`` makes one file an utterance, named by its id (percent-encoded where a file name needs it; a slash
-    makes a folder), ``ctm`` the one file ``words.ctm``. Times are exact to the sample, so that the aligner ``given``
-    reads back what was stored.
+    ``textgrid`` makes one file an utterance, named by its id (letters and digits of any script, ``_`` and ``-`` as they
+    are, the rest percent-encoded; a slash makes a folder), ``ctm`` the one file ``words.ctm``. Times are exact to the
+    sample, so that the aligner ``given`` reads back what was stored.
 
     Args:
         corpus_output: The output folder of a run, or its token store.
@@ -28,21 +31,34 @@ def export(corpus_output: str, format: ExportFormat, target: str) -> int:
         target: Folder.
 
     Raises:
-        UserError: No finished token store there, or a word that the format cannot hold.
+        UserError: No finished token store there, an id too long for a file name (before anything is written), or a
+            word that the format cannot hold.
     """
     inner = join(corpus_output, "corpus")
     store = ShardSet(inner if exists(join(inner, MANIFEST)) else corpus_output)
     store.manifest  # noqa: B018 - raises where there is none, before anything is written
-    utterances = store.utterances()
+    if format == "textgrid":
+        for record in store.utterances():
+            _check_length(record.utterance_id)
     make_folder(target)
-    return _write_ctm(utterances, target) if format == "ctm" else _write_textgrids(utterances, target)
+    return _write_ctm(store.utterances(), target) if format == "ctm" else _write_textgrids(store.utterances(), target)
+
+
+def _check_length(utterance_id: str) -> None:
+    *parents, name = map(file_name_of, utterance_id.split("/"))
+    longest = max(len(part.encode()) for part in (*parents, f"{name}{_ENDING}"))
+    if longest > _LONGEST_NAME_BYTES:
+        shown = f"{utterance_id[:40]}..." if len(utterance_id) > 40 else utterance_id
+        raise UserError(
+            f"export: the id {shown} makes a file name of {longest} bytes, {_LONGEST_NAME_BYTES} is the most; use --ctm"
+        )
 
 
 def _write_textgrids(utterances: Iterator[StoredUtterance], target: str) -> int:
     count = 0
     folders = {""}
     for record in utterances:
-        *parents, name = (key_of(part) for part in record.utterance_id.split("/"))
+        *parents, name = (file_name_of(part) for part in record.utterance_id.split("/"))
         folder = "/".join(parents)
         if folder not in folders:
             make_folder(join(target, folder))
@@ -51,7 +67,7 @@ def _write_textgrids(utterances: Iterator[StoredUtterance], target: str) -> int:
             text = write_textgrid(record.words, num_samples=record.num_samples)
         except ValueError as error:
             raise UserError(f"{record.utterance_id}: {error}; a TextGrid cannot hold it, export as CTM") from error
-        write_text(join(target, *parents, f"{name}.TextGrid"), text)
+        write_text(join(target, *parents, f"{name}{_ENDING}"), text)
         count += 1
     return count
 

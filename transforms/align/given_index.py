@@ -8,6 +8,7 @@ Ids are compared when a line is read.
 """
 
 import json
+import unicodedata
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,8 +68,10 @@ class GivenFiles:
         """The file at the id's own path below the folder."""
         if any(mark in self._root for mark in "*?[") or not self._fs.isdir(self._root):
             return None
-        encoded = "/".join(quote(part, safe="").replace(".", "%2E") for part in utterance_id.split("/"))
-        for name in dict.fromkeys((utterance_id, encoded)):
+        parts = utterance_id.split("/")
+        exported = "/".join(map(file_name_of, parts))
+        encoded = "/".join(quote(part, safe="").replace(".", "%2E") for part in parts)
+        for name in dict.fromkeys((utterance_id, exported, encoded)):
             if ".." in name.split("/"):
                 continue
             for ending in (".TextGrid", ".textgrid", ".json"):
@@ -172,6 +175,17 @@ class _Table:
     def _path(self, owner: int) -> str:
         begin = self._path_ends[owner - 1] if owner else 0
         return self._paths[begin : self._path_ends[owner]].decode()
+
+
+def file_name_of(part: str) -> str:
+    """A part of an id as a file's or a folder's name: letters, marks and digits of any script, ``_`` and ``-`` stay,
+    the rest is percent-encoded."""
+    return "".join(
+        char
+        if char in "_-" or unicodedata.category(char)[0] in "LMN"
+        else "".join(f"%{byte:02X}" for byte in char.encode())
+        for char in part
+    )
 
 
 def is_named(utterance_id: str, name: str) -> bool:
