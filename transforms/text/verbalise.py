@@ -9,6 +9,8 @@ walks over the text; at each place the first rule that matches takes its charact
 
 ``verbalise`` takes the first reading of every slot; ``transforms.align.readings`` lets the audio choose.
 A slot is never split, so a number is either wholly inside a span of text or not in it at all.
+
+A word in ``[]``, ``<>`` or ``{}`` (``[noise]``, ``<unk>``) is a tag: not spoken, unless the audio has that word.
 """
 
 import re
@@ -27,6 +29,11 @@ LANGUAGES: dict[str, str] = {code: f"transforms.text.verbalise_{code}" for code 
 _APOSTROPHES = str.maketrans("’‘ʼ＇`´", "''''''")
 _LETTER = r"[^\W\d_²³¹¼-¾][̀-ͯ]*"
 WORD = re.compile(rf"(?:{_LETTER})+(?:'(?:{_LETTER})+)*")
+_INSIDE_TAG = r"(?=[^]>}]*[^\W\d_])[\w/-]+"
+_TAG = re.compile(
+    rf"<({_INSIDE_TAG})>|(?<![^\W_])\[({_INSIDE_TAG})\](?![^\W_])|(?<![^\W_])\{{({_INSIDE_TAG})\}}(?![^\W_])"
+)
+_MARKUP = frozenset("b br em i p s small strong sub sup u".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,18 @@ def clean_word(written: str) -> str:
     return "".join(char for char in composed if char.isalpha() or char == "'").strip("'")
 
 
+def tag_at(text: str, position: int) -> Slot | None:
+    """The tag that begins there; marks of typography (``<i>``, ``</i>``) are never spoken."""
+    match = _TAG.match(text, position)
+    if match is None:
+        return None
+    inside = next(filter(None, match.groups()))
+    if text[position] == "<" and (inside[0] == "/" or inside.lower() in _MARKUP):
+        return Slot(position, match.end(), ((),))
+    word = tuple(filter(None, map(clean_word, WORD.findall(inside))))
+    return Slot(position, match.end(), tuple(dict.fromkeys(((), word))))
+
+
 @lru_cache(maxsize=8)
 def is_shouted(text: str) -> bool:
     """Whether a text of two words or more is wholly in capitals."""
@@ -113,6 +132,9 @@ def is_shouted(text: str) -> bool:
 
 
 def _slot_at(text: str, position: int, rules: Sequence[Rule]) -> Slot | None:
+    tag = tag_at(text, position)
+    if tag is not None:
+        return tag
     for rule in rules:
         match = rule.pattern.match(text, position)
         if match is None or match.end() == position:

@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 from schemas.errors import RecordError
-from transforms.text.verbalise import Slot, base_language
+from transforms.text.verbalise import Slot, base_language, tag_at
 
 _TAG = re.compile(r"[a-z]{2,3}$")
 _SPOKEN_SIGNS = frozenset("%‰&@+=#*/§°\\|~^<>_")
@@ -22,7 +22,7 @@ _WITHOUT_BLANKS = re.compile(
 
 
 def plain_slots(text: str, language: str, known: str) -> tuple[Slot, ...]:
-    """One slot a word, of one reading: lower case, composed.
+    """One slot a word, of one reading: lower case, composed; and the tags.
 
     Raises:
         RecordError: ``unknown_language``: not a language code, or something in the text cannot be split into words
@@ -33,6 +33,11 @@ def plain_slots(text: str, language: str, known: str) -> tuple[Slot, ...]:
     found: list[Slot] = []
     position = 0
     while position < len(text):
+        tag = tag_at(text, position)
+        if tag is not None:
+            found.append(tag)
+            position = tag.char_end
+            continue
         char = text[position]
         if _needs_rules(char):
             detail = f"no verbalisation rules for language {language!r} (there are: {known}), needed at {char!r}"

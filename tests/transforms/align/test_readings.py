@@ -52,6 +52,23 @@ def test_an_acronym_said_as_a_word_is_found(aligner, prompt):
     assert chosen(align_text(aligner, waveform, text, "en")) == "iax"
 
 
+@pytest.mark.parametrize("tag", ["[noise]", "<unk>", "<i>", "{breath}"])
+def test_a_tag_takes_no_audio_from_the_words_around_it(aligner, prompt, tag):
+    waveform, text = prompt("queue-thankyou")
+    first, rest = text.split(" ", 1)
+    plain = align_text(aligner, waveform, text, "en")
+    tagged = align_text(aligner, waveform, f"{first} {tag} {rest}", "en")
+    assert [(w.text, w.start_sample, w.end_sample) for w in tagged.words] == [
+        (w.text, w.start_sample, w.end_sample) for w in plain.words
+    ]
+
+
+def test_a_word_in_brackets_that_is_said_is_found(aligner, prompt):
+    waveform, text = prompt("queue-thankyou")
+    first, rest = text.split(" ", 1)
+    assert chosen(align_text(aligner, waveform, f"[{first}] {rest}", "en")) == text.lower()
+
+
 def test_a_text_with_one_reading_costs_one_alignment():
     fake = FakeEvenAligner()
     align_text(fake, np.zeros(16_000, np.float32), "thank you", "en")

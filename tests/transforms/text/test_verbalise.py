@@ -11,6 +11,7 @@ from transforms.text.verbalise import LANGUAGES, slots, speak, verbalise
 TEXT_PIECES = st.sampled_from(
     "dial 500 1234 0 007 28.8 $5.50 £1 30% 10:05 p.m. 3/4 1990s 21st 555-1234 U.S. Mr. Dr. IAX2 H.323 PBX's "
     "www.a.org x@y.com don't café naïve -5 5-10 # * & / 12/25/2020 99/99/2020 25:61 1,234,567 12345678901234567890 "
+    "[noise] <i> </i> {breath} [a_1/b-c] <1> "
     "²  … ' '' ٣ İ ß "
     "e\u0301t\u00e9 日本 $ . , \n".split(" ")
 )
@@ -247,3 +248,25 @@ def test_money_pairs_and_abbreviations(text, first):
 )
 def test_further_readings(text, reading):
     assert reading in readings(text)[0]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "sv"])
+@pytest.mark.parametrize(
+    ("tag", "rivals"),
+    [
+        ("[noise]", ["", "noise"]),
+        ("{breath}", ["", "breath"]),
+        ("<unk>", ["", "unk"]),
+        ("[NON-SPEECH_2]", ["", "non speech"]),
+        ("<i>", [""]),
+        ("</i>", [""]),
+    ],
+)
+def test_a_tag_is_not_spoken_unless_the_audio_has_it(language, tag, rivals):
+    assert readings(f"so {tag}, la", language) == [["so"], rivals, ["la"]]
+
+
+def test_what_is_no_tag_stays_spoken():
+    assert said("<i>Hello</i> there") == "hello there"
+    assert said("wor[d] [w]ord [two words] [1]") == "wor d w ord two words one"
+    assert readings("[noise]") == [["", "noise"]]
