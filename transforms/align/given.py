@@ -41,7 +41,8 @@ class GivenConfig(BackendConfig):
         path: A file, a folder (searched through) or a pattern; local or any fsspec URL.
         format: Of the files; ``auto`` goes by extension: ``.TextGrid``, ``.ctm``, ``.json``, ``.jsonl``,
             ``.alignment.txt`` (LibriSpeech-Alignments).
-        tier: The TextGrid tier that holds the words; without it, the one called words or word, or the only one.
+        tier: The tier of a TextGrid or of MFA's JSON that holds the words; without it, the one called words or word,
+            or the only one.
         silences: Labels that are no words, in lower case; an empty label never is one.
     """
 
@@ -121,7 +122,7 @@ class GivenAligner:
         value = parse_json(text)
         if place.format == "jsonl" and not is_named(utterance_id, id_of_json(value) or ""):
             return None
-        return words_of_json(value, silences=self._silences)
+        return words_of_json(value, tier=self._tier, silences=self._silences)
 
     def _ctm_lines(self, place: Place, utterance_id: str) -> Iterator[str]:
         with self._files.open(place.file) as file:

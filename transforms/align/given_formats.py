@@ -58,16 +58,8 @@ def words_of_textgrid(text: str, *, tier: str | None, silences: frozenset[str]) 
         RecordError: ``given_unreadable``.
     """
     tiers = [found for found in read_textgrid(text) if found.intervals is not None]
-    names = [found.name for found in tiers]
-    if tier is not None:
-        chosen = [found for found in tiers if found.name == tier]
-    else:
-        chosen = [found for found in tiers if re.search(r"(?:^|\W)words?$", found.name, re.I)]
-        chosen = chosen or (tiers if len(tiers) == 1 else [])
-    if len(chosen) != 1:
-        wanted = f"no tier {tier!r}" if tier is not None else "no tier of words; name it as align.tier"
-        raise RecordError("given_unreadable", f"the TextGrid has {wanted} (there are: {', '.join(names) or 'none'})")
-    found = [GivenWord(label.strip(), start, end) for start, end, label in chosen[0].intervals or ()]
+    chosen = _tier_of_words([found.name for found in tiers], tier, kind="TextGrid")
+    found = [GivenWord(label.strip(), start, end) for start, end, label in tiers[chosen].intervals or ()]
     return without_pauses(found, silences)
 
 
@@ -99,8 +91,11 @@ def words_of_librispeech(line: str, *, silences: frozenset[str]) -> list[GivenWo
     return without_pauses(words, silences)
 
 
-def words_of_json(value: Any, *, silences: frozenset[str]) -> list[GivenWord]:
+def words_of_json(value: Any, *, tier: str | None, silences: frozenset[str]) -> list[GivenWord]:
     """``{"words": [...]}``, a list of words, or WhisperX's ``{"segments": [{"words": [...]}]}``.
+
+    Or the Montreal Forced Aligner's ``{"tiers": {"words": {"entries": [[start_s, end_s, "word"], ...]}}}``, whose tier
+    is found as a TextGrid's is.
 
     A word is ``{"word" or "text": ..., "start": s, "end": s}``, or has ``start_sample`` and ``end_sample`` at 16 kHz.
 
@@ -108,7 +103,7 @@ def words_of_json(value: Any, *, silences: frozenset[str]) -> list[GivenWord]:
         RecordError: ``given_unreadable``; ``given_incomplete`` where a word has no time (WhisperX leaves those out for
             what its model cannot spell).
     """
-    entries = _json_entries(value)
+    entries = _mfa_entries(value["tiers"], tier) if _is_of_mfa(value) else _json_entries(value)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise RecordError("given_unreadable", "the JSON holds no list of words, nor segments with words")
     return without_pauses([_json_word(entry) for entry in entries], silences)
@@ -124,6 +119,37 @@ def parse_json(text: str) -> Any:
 
 def without_pauses(words: Sequence[GivenWord], silences: frozenset[str]) -> list[GivenWord]:
     return [word for word in words if word.text and word.text.lower() not in silences]
+
+
+def _tier_of_words(names: Sequence[str], tier: str | None, *, kind: str) -> int:
+    """Place of the named tier, or of the one called words or word, or of the only one.
+
+    Raises:
+        RecordError: ``given_unreadable``.
+    """
+    places = range(len(names))
+    if tier is not None:
+        chosen = [place for place in places if names[place] == tier]
+    else:
+        chosen = [place for place in places if re.search(r"(?:^|\W)words?$", names[place], re.I)]
+        chosen = chosen or (list(places) if len(names) == 1 else [])
+    if len(chosen) != 1:
+        wanted = f"no tier {tier!r}" if tier is not None else "no tier of words; name it as align.tier"
+        raise RecordError("given_unreadable", f"the {kind} has {wanted} (there are: {', '.join(names) or 'none'})")
+    return chosen[0]
+
+
+def _is_of_mfa(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("tiers"), dict)
+
+
+def _mfa_entries(tiers: dict[str, Any], tier: str | None) -> list[dict[str, Any]]:
+    names = list(tiers)
+    found = tiers[names[_tier_of_words(names, tier, kind="JSON")]]
+    entries = found.get("entries") if isinstance(found, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, list) and len(entry) == 3 for entry in entries):
+        raise RecordError("given_unreadable", "the JSON's tier of words has no entries of start, end and word")
+    return [{"start": start, "end": end, "word": word} for start, end, word in entries]
 
 
 def _json_entries(value: Any) -> Any:

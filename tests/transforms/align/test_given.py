@@ -1,11 +1,12 @@
 """Word times from files: every format, the matching of words, and what is refused."""
 
 import json
+from contextlib import suppress
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import RecordError, UserError
@@ -102,6 +103,24 @@ def test_a_file_of_many_utterances_is_utf_8_with_or_without_a_mark(tmp_path, nam
             GivenConfig(path=str(tmp_path)).load()
 
 
+NASTY = st.sampled_from(
+    [b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"[" * 5000, b"1e999", b"-nan", b'"', b"{", b"null", b"\n"]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(st.sampled_from(sorted(OF_ONE | OF_MANY)), st.data())
+def test_damage_drops_a_record_or_is_the_users_mistake(tmp_path, name, data):
+    content = (OF_ONE | OF_MANY)[name].encode()
+    for _ in range(data.draw(st.integers(1, 3))):
+        start, length = data.draw(st.integers(0, len(content))), data.draw(st.integers(0, 12))
+        content = content[:start] + data.draw(st.one_of(NASTY, st.binary(max_size=6))) + content[start + length :]
+    (folder := tmp_path / name).mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    with suppress(RecordError, UserError):
+        assert len(aligned(folder, text="Héllo, world!")) == 2
+
+
 def test_a_damaged_json_line_names_no_utterance_and_costs_no_other(tmp_path):
     damaged = ["[" * 100_000, '{"id": "c", "words"', '{"id": "\\ud800"}', "1" * 5000]
     (tmp_path / "all.jsonl").write_text("\n".join([*damaged, OF_MANY["all.jsonl"]]))
@@ -148,9 +167,16 @@ WORDS_S = [{"word": "Hello,", "start": 0.1, "end": 0.45}, {"word": "world!", "st
 WORDS_SAMPLES = [{"text": text, "start_sample": start, "end_sample": end} for text, start, end in HELLO]
 
 
+MFA = {"start": 0, "end": 1, "tiers": {
+    "words": {"type": "interval", "entries": [[0, 0.1, ""], [0.1, 0.45, "hello"], [0.5, 1.0, "world"]]},
+    "phones": {"type": "interval", "entries": [[0.1, 0.45, "HH"]]},
+}}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "value",
     [
+        MFA,
         {"segments": [{"words": WORDS_S[:1]}, {"words": WORDS_S[1:]}]},
         {"word_segments": WORDS_S},
         {"words": WORDS_SAMPLES},
@@ -160,6 +186,16 @@ WORDS_SAMPLES = [{"text": text, "start_sample": start, "end_sample": end} for te
 def test_json_of_whisperx_and_ours(tmp_path, value):
     (tmp_path / "a.json").write_text(json.dumps(value))
     assert aligned(tmp_path) == HELLO
+
+
+def test_the_tier_of_mfas_json_may_be_named(tmp_path):
+    value = {"tiers": {"anna": MFA["tiers"]["words"], "phones": MFA["tiers"]["phones"]}}
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    assert aligned(tmp_path, tier="anna") == HELLO
+    assert code_of(tmp_path) == (
+        "given_unreadable",
+        "the JSON has no tier of words; name it as align.tier (there are: anna, phones)",
+    )
 
 
 def test_json_lines(tmp_path):
@@ -226,6 +262,10 @@ def test_a_mismatch_names_the_first_word_that_differs(tmp_path):
         ("a.json", '{"segments": [{"words": null}]}', "given_unreadable"),
         ("a.json", '{"segments": ["x"]}', "given_unreadable"),
         ("a.json", '{"segments": null}', "given_unreadable"),
+        ("a.json", '{"tiers": {}}', "given_unreadable"),
+        ("a.json", '{"tiers": {"words": [1]}}', "given_unreadable"),
+        ("a.json", '{"tiers": {"words": {"entries": [[0, 1]]}}}', "given_unreadable"),
+        ("a.json", '{"tiers": {"words": {"entries": [[0, NaN, "hello"]]}}}', "given_unreadable"),
         ("a.json", "[" * 100_000, "given_unreadable"),
         ("a.TextGrid", SHORT_TEXTGRID.replace("0.45", "1e999"), "given_unreadable"),
         ("a.TextGrid", SHORT_TEXTGRID.replace("0.45", "1e305"), "given_unreadable"),
