@@ -2,15 +2,23 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from pipelines.yaml_config import Section
 from schemas.records import StreamKind
 from schemas.vocabulary import MarkerStyle
 from transforms.interleave_policies import InterleaveConfig
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
-class LlamaModelConfig(Section):
+
+class TrainingSection(Section):
+    """A part of a training job; its numbers are finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class LlamaModelConfig(TrainingSection):
     """A Llama of this size, from random weights."""
 
     kind: Literal["llama"] = "llama"
@@ -29,7 +37,7 @@ class LlamaModelConfig(Section):
         return self
 
 
-class BaseModelConfig(Section):
+class BaseModelConfig(TrainingSection):
     """A Hugging Face causal LM in a local folder, its vocabulary extended by the speech tokens.
 
     ``new_rows``: ``mean`` is the mean of the text rows plus ``new_rows_noise`` times their standard deviation times
@@ -47,7 +55,7 @@ class BaseModelConfig(Section):
 ModelConfig = Annotated[LlamaModelConfig | BaseModelConfig, Field(discriminator="kind")]
 
 
-class MixtureConfig(Section):
+class MixtureConfig(TrainingSection):
     """Shares of the sources, by tokens.
 
     ``pairs`` are whole utterances in both modalities, text first or speech first with even odds ("ASR+TTS pairs" of
@@ -66,7 +74,7 @@ class MixtureConfig(Section):
         return self
 
 
-class DataConfig(Section):
+class DataConfig(TrainingSection):
     """How documents become batches.
 
     Args:
@@ -111,7 +119,7 @@ class DataConfig(Section):
         return self
 
 
-class OptimizerConfig(Section):
+class OptimizerConfig(TrainingSection):
     """AdamW and its schedule.
 
     ``cosine`` falls over all steps after the warm-up, ``wsd`` linearly over the last ``decay_steps``; both end at
@@ -119,7 +127,7 @@ class OptimizerConfig(Section):
     """
 
     learning_rate: PositiveFloat = 3e-4
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
     weight_decay: NonNegativeFloat = 0.1
     warmup_steps: NonNegativeInt = 0
     schedule: Literal["constant", "cosine", "wsd"] = "constant"
@@ -134,7 +142,7 @@ class OptimizerConfig(Section):
         return self
 
 
-class EvaluationConfig(Section):
+class EvaluationConfig(TrainingSection):
     """Loss on held-out utterances, every so many steps.
 
     Args:
@@ -147,7 +155,7 @@ class EvaluationConfig(Section):
     batches: PositiveInt = 8
 
 
-class SamplesConfig(Section):
+class SamplesConfig(TrainingSection):
     """Greedy continuations of written prompts, in text and in speech, to ``samples.jsonl`` and TensorBoard."""
 
     every: PositiveInt = 500
@@ -155,7 +163,7 @@ class SamplesConfig(Section):
     tokens: PositiveInt = 64
 
 
-class TrainConfig(Section):
+class TrainConfig(TrainingSection):
     """One training job.
 
     Args:

@@ -5,6 +5,7 @@ drawn at random after the weights: with the loader's state saved, a resumed run 
 """
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from pipelines.train.objective import LOSS_KINDS, kind_of_ids, loss_sums
 from pipelines.train.prefetch import Prefetched
 from pipelines.train.samples import write_samples
 from pipelines.train.schedule import learning_rate, make_optimizer
-from schemas.errors import UserError
+from schemas.errors import EngineError, UserError
 from schemas.manifest import dump_json
 from transforms.backend import digest_json
 
@@ -207,9 +208,20 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
         if isinstance(norm, torch.distributed.tensor.DTensor):
             norm = norm.full_tensor()
-        self.optimizer.step()
         losses = _means(self.world.sum(sums_2K), prefix="loss")
+        self._check_finite(losses["loss"], float(norm))
+        self.optimizer.step()
         return {**losses, "learning_rate": rate, "gradient_norm": float(norm)}, total
+
+    def _check_finite(self, loss: float, norm: float) -> None:
+        """Both are sums over all ranks, so all ranks raise or none."""
+        if math.isfinite(loss) and math.isfinite(norm):
+            return
+        last = checkpoint.latest(self.folder / "checkpoints")
+        raise EngineError(
+            f"step {self.progress.step + 1}: loss {loss}, gradient norm {norm}; the training stops and saves nothing, "
+            f"its last checkpoint is {last or 'none'}; lower optimizer.learning_rate or look at the data"
+        )
 
     def _loss_sums(self, part: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
@@ -239,7 +251,8 @@ class Trainer:
         if wanted is None or progress.step % wanted.every:
             return False
         losses |= self.evaluate()
-        if progress.best_loss is not None and losses["eval_loss"] >= progress.best_loss:
+        best = math.inf if progress.best_loss is None else progress.best_loss
+        if not losses["eval_loss"] < best:  # true of a NaN too
             return False
         progress.best_step, progress.best_loss = progress.step, losses["eval_loss"]
         return True

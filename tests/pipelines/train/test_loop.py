@@ -19,7 +19,7 @@ from pipelines.train.loader import Batch
 from pipelines.train.loop import Trainer, train
 from pipelines.train.objective import LOSS_KINDS, document_mask, kind_of_ids
 from pipelines.train.schedule import learning_rate
-from schemas.errors import UserError
+from schemas.errors import EngineError, UserError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 MODEL = {"kind": "llama", "hidden_size": 32, "intermediate_size": 64, "layers": 2, "heads": 2, "kv_heads": 1}
@@ -191,6 +191,61 @@ def test_schedules():
     assert cosine[5] == pytest.approx(0.55)
     assert all(later < earlier for earlier, later in pairwise(cosine))
     assert rates(schedule="wsd", decay_steps=5)[4:] == pytest.approx([1.0, 1.0, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_good_checkpoints(toy_run, tmp_path):
+    config = config_for(toy_run, tmp_path, checkpoint_every=2)
+
+    def spoil(step, total, loss, rate):
+        if step == 5:
+            with torch.no_grad():
+                spoiled[0].model.get_input_embeddings().weight.fill_(torch.nan)
+
+    corpus = open_corpus(config.corpus, kinds=None, marker_style="plait")
+    spoiled = [Trainer(config, corpus, tmp_path)]
+    with pytest.raises(EngineError, match=r"step 6: loss nan.*step-00000004"):
+        spoiled[0].run(spoil, threading.Event())
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["step-00000002", "step-00000004"]
+    assert [record["step"] for record in log_of(tmp_path)] == [1, 2, 3, 4, 5]
+    assert train(config)["finished"]
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight(toy_run, tmp_path):
+    trainer = trainer_for(toy_run, tmp_path)
+    before = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}
+    next(iter(trainer.model.parameters())).register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(EngineError, match="step 1: loss [0-9.]+, gradient norm (nan|inf).*checkpoint is none"):
+        trainer.step(next(trainer.loader))
+    assert all(torch.equal(weight, before[name]) for name, weight in trainer.model.state_dict().items())
+
+
+def test_an_evaluation_loss_that_is_no_number_is_never_the_best(toy_run, tmp_path, monkeypatch):
+    ids = tmp_path / "heldout.txt"
+    ids.write_text("toy-0003\n")
+    trainer = trainer_for(
+        toy_run, tmp_path / "model", exclude_ids=str(ids), evaluation={"every": 1, "ids": str(ids), "batches": 1}
+    )
+    monkeypatch.setattr(trainer, "evaluate", lambda: {"eval_loss": found})
+    for found, better, best in ((np.nan, False, None), (2.0, True, 2.0), (np.nan, False, 2.0), (1.0, True, 1.0)):
+        assert trainer._evaluate_into({}) == better
+        assert trainer.progress.best_loss == best
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("optimizer", {"learning_rate": float("inf")}),
+        ("optimizer", {"learning_rate": float("nan")}),
+        ("optimizer", {"clip_norm": float("inf")}),
+        ("optimizer", {"betas": [0.9, 1.0]}),
+        ("optimizer", {"betas": [-0.1, 0.9]}),
+        ("data", {"mixture": {"text": float("nan")}}),
+    ],
+)
+def test_numbers_that_train_nothing_are_refused_in_the_config(toy_run, tmp_path, section, values):
+    with pytest.raises(ValueError, match=section):
+        config_for(toy_run, tmp_path, **{section: values})
 
 
 def test_mistakes_are_said(toy_run, tmp_path, whole):
