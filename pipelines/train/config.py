@@ -42,7 +42,9 @@ class BaseModelConfig(TrainingSection):
 
     ``new_rows``: ``mean`` is the mean of the text rows plus ``new_rows_noise`` times their standard deviation times
     noise; ``random`` (the paper's) draws with the model's own ``initializer_range``.
-    ``rope_theta`` replaces the model's own where it is given (Spirit LM: 10k to 100k).
+    ``rope_theta`` replaces the model's own where it is given (Spirit LM: 10k to 100k). Every dropout of the model is
+    set to 0, in training and in the export, so that a training can be repeated. ``path`` may be an export of
+    ``plait train`` of the same vocabulary: then no row is new.
     """
 
     kind: Literal["base"]

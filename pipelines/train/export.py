@@ -21,6 +21,7 @@ FORMAT = "plait/model/1"
 PLAIT_FILE = "plait.json"
 TEXT_TOKENIZER = "text_tokenizer"
 SPACE = "\u2581"
+_INPUTS = ["input_ids", "attention_mask"]  # without the token_type_ids that causal models refuse
 
 
 def export_model(
@@ -29,10 +30,16 @@ def export_model(
     model: Any,
     weights: dict[str, Any],
     corpus: TrainingCorpus,
+    tokenizer: Any,
     context: int,
     training: dict[str, Any],
 ) -> None:
-    """Write weights, configs, tokenizers and, last, ``plait.json``; ``weights`` are the model's, unsharded."""
+    """Write weights, configs, tokenizers and, last, ``plait.json``.
+
+    Args:
+        weights: The model's, unsharded.
+        tokenizer: From ``extended_tokenizer``.
+    """
     from transformers import GenerationConfig
 
     text = corpus.tokenizer
@@ -40,7 +47,8 @@ def export_model(
     model.generation_config = GenerationConfig(**ends)
     model.save_pretrained(folder, state_dict=weights)
     copy_text_tokenizer(corpus.tokenizer_path, folder / TEXT_TOKENIZER)
-    extended_tokenizer(text, corpus.layout).save_pretrained(folder)
+    tokenizer.model_max_length = context
+    tokenizer.save_pretrained(folder)
     about = {
         "format": FORMAT,
         "layout": corpus.layout.to_json(),
@@ -66,7 +74,7 @@ def extended_tokenizer(text: TextTokenizer, layout: VocabularyLayout) -> Any:
     if isinstance(text, SentencePieceTokenizer):
         tokenizer = fast_from_sentencepiece(text)
     elif isinstance(text, HfTokenizer):
-        tokenizer = AutoTokenizer.from_pretrained(text.path, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(text.path, local_files_only=True, model_input_names=_INPUTS)
     else:
         raise TypeError(f"no fast tokenizer for {type(text).__name__}")
     names = layout.added_tokens()
@@ -110,7 +118,14 @@ def fast_from_sentencepiece(text: SentencePieceTokenizer) -> Any:
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, text.bos_id)]
     )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token=unknown, bos_token=bos, eos_token=eos)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token=unknown, bos_token=bos, eos_token=eos, model_input_names=_INPUTS
+    )
+
+
+def text_tokenizer_of(base: Path) -> Path:
+    """Where a base model's text tokenizer lies: an export of ``plait train`` keeps it beside the extended one."""
+    return base / read_about(base)["text_tokenizer"] if (base / PLAIT_FILE).is_file() else base
 
 
 def read_about(folder: Path) -> dict[str, Any]:

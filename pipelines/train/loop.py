@@ -3,17 +3,18 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pipelines.files import local_path, make_folder
+from pipelines.lock import lock
 from pipelines.train.config import BaseModelConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
-from pipelines.train.distributed import joined_world
-from pipelines.train.export import export_model
+from pipelines.train.distributed import World, joined_world
+from pipelines.train.export import export_model, extended_tokenizer, text_tokenizer_of
 from pipelines.train.trainer import LOG_FILE, Say, Trainer
 from schemas.errors import UserError
 
@@ -38,10 +39,19 @@ def train(config: TrainConfig, *, say: Say | None = None) -> dict[str, Any]:
         config.corpus,
         kinds=config.data.streams,
         marker_style=config.data.marker_style,
-        tokenizer_path=Path(config.model.path) if isinstance(config.model, BaseModelConfig) else None,
+        tokenizer_path=text_tokenizer_of(Path(config.model.path))
+        if isinstance(config.model, BaseModelConfig)
+        else None,
         baked=config.data.baked,
     )
-    with _threads(config.threads), _stop_requests() as stopped, joined_world() as world:
+    # before the training: a tokenizer that cannot be extended is told of now, not at the end
+    tokenizer = extended_tokenizer(corpus.tokenizer, corpus.layout)
+    with (
+        _threads(config.threads),
+        _stop_requests() as stopped,
+        joined_world() as world,
+        _only_writer(config.output, world),
+    ):
         trainer = Trainer(config, corpus, folder, world=world)
         finished = trainer.run(say, stopped)
         figures = trainer.figures(finished)
@@ -53,11 +63,27 @@ def train(config: TrainConfig, *, say: Say | None = None) -> dict[str, Any]:
                     model=trainer.model,
                     weights=weights,
                     corpus=corpus,
+                    tokenizer=tokenizer,
                     context=config.data.context,
                     training={"config": config.model_dump(mode="json"), **figures},
                 )
             world.wait()
     return figures
+
+
+@contextmanager
+def _only_writer(output: str, world: World) -> Iterator[None]:
+    """Hold the folder on the first rank; where another training has it, all ranks raise."""
+    with ExitStack() as stack:
+        refusal: UserError | None = None
+        if world.is_first:
+            try:
+                stack.enter_context(lock(output))
+            except UserError as error:
+                refusal = error
+        if world.any(refusal is not None):
+            raise refusal or UserError(f"output: another run writes {output}")
+        yield
 
 
 @contextmanager

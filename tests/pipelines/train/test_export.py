@@ -1,16 +1,18 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, LlamaConfig, LlamaForCausalLM, Qwen2Config
 
 from pipelines.train.config import BaseModelConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
 from pipelines.train.export import extended_tokenizer, fast_from_sentencepiece, read_about
-from pipelines.train.loop import train
+from pipelines.train.loop import LOG_FILE, train
 from pipelines.train.model import build_model
 from pipelines.train.objective import document_mask
 from schemas.errors import UserError
@@ -82,6 +84,15 @@ def test_the_exported_tokenizer_has_the_ids_of_the_layout(folder):
     expected = [text.bos_id, layout.text_marker, *red, layout.speech_marker]
     expected += [layout.offset("style") + 1, layout.offset("units") + 7, layout.text_marker, *now]
     assert tokenizer("[TEXT]red [SPEECH][St1][Hu7][TEXT]now").input_ids == expected
+
+
+def test_what_the_exported_tokenizer_gives_goes_straight_into_generate(folder):
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    prompt = tokenizer("[TEXT]red [SPEECH]", return_tensors="pt")
+    assert set(prompt) == {"input_ids", "attention_mask"}
+    answer = model.generate(**prompt, max_new_tokens=3, do_sample=False)
+    assert answer.shape[1] > prompt["input_ids"].shape[1]
+    assert tokenizer.model_max_length == model.config.max_position_embeddings == 64
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +187,77 @@ def test_a_base_model_is_extended_and_its_text_rows_stay(base, toy_run, tmp_path
     config_json = json.loads((output / "config.json").read_text())
     theta = config_json.get("rope_theta", config_json.get("rope_parameters", {}).get("rope_theta"))
     assert theta == 50_000.0
+
+
+def trained(base, toy_run, output, **changes):
+    settings = {
+        "output": str(output),
+        "corpus": str(toy_run),
+        "model": {"kind": "base", "path": str(base)},
+        "data": {"context": 64, "sequences": 2, "streams": ["units"]},
+        "steps": 3,
+        "device": "cpu",
+        "threads": 1,
+    }
+    return train(TrainConfig.model_validate(settings | changes))
+
+
+def test_a_context_beyond_the_bases_own_is_in_the_exported_config(base, toy_run, tmp_path):
+    trained(base, toy_run, tmp_path, steps=1, data={"context": 4096, "sequences": 1, "streams": ["units"]})
+    assert json.loads((base / "config.json").read_text())["max_position_embeddings"] == 2048
+    assert json.loads((tmp_path / "config.json").read_text())["max_position_embeddings"] == 4096
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.model_max_length == 4096
+    assert set(tokenizer("red")) == {"input_ids", "attention_mask"}
+
+
+def test_an_export_of_the_same_vocabulary_is_trained_on(base, toy_run, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    trained(base, toy_run, first)
+    figures = trained(first, toy_run, second, steps=1, optimizer={"learning_rate": 1e-30, "weight_decay": 0.0})
+    assert figures["new_rows_rule"] == "none: the base has the vocabulary already"
+    assert figures["first_new_row"] == figures["embedding_rows"]
+    left, right = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    assert read_about(second)["layout"] == read_about(first)["layout"]
+    with pytest.raises(UserError, match=r"model\.path.*trained with vocabulary"):
+        trained(first, toy_run, tmp_path / "third", data={"context": 64, "sequences": 2})
+
+
+def test_a_tokenizer_that_cannot_be_extended_is_refused_before_the_training(base, toy_run, tmp_path):
+    knows, output = tmp_path / "knows", tmp_path / "model"
+    shutil.copytree(base, knows)
+    tokenizer = AutoTokenizer.from_pretrained(knows)
+    tokenizer.add_tokens(["[Hu3]"])
+    tokenizer.save_pretrained(knows)
+    with pytest.raises(UserError, match="knows such tokens already"):
+        trained(knows, toy_run, output)
+    assert not (output / "checkpoints").exists()
+
+
+@pytest.fixture
+def gpt2(base, tmp_path):
+    """With GPT-2's own dropout of 0.1."""
+    folder = tmp_path / "gpt2"
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(FAMILIES["gpt2, places learned"]).save_pretrained(folder)
+    return folder
+
+
+def test_a_base_with_dropout_gives_the_same_losses_again(gpt2, toy_run, tmp_path):
+    assert json.loads((gpt2 / "config.json").read_text())["resid_pdrop"] == 0.1
+    logs = []
+    for name in ("a", "b"):
+        torch.manual_seed(len(logs))
+        trained(gpt2, toy_run, tmp_path / name)
+        logs.append((tmp_path / name / LOG_FILE).read_text())
+    assert logs[0] == logs[1]
+
+
+def test_a_context_beyond_the_learned_positions_is_refused(gpt2, toy_run, tmp_path):
+    with pytest.raises(UserError, match=r"data\.context: 256 is more than the 128 positions"):
+        trained(gpt2, toy_run, tmp_path / "model", data={"context": 256, "sequences": 2, "streams": ["units"]})
 
 
 @pytest.mark.parametrize("new_rows", ["mean", "random"])

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipelines.lock import lock
 from pipelines.train import checkpoint
 from pipelines.train.config import OptimizerConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
@@ -215,7 +216,7 @@ def test_a_gradient_that_is_not_finite_changes_no_weight(toy_run, tmp_path):
     trainer = trainer_for(toy_run, tmp_path)
     before = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}
     next(iter(trainer.model.parameters())).register_hook(lambda gradient: gradient * torch.inf)
-    with pytest.raises(EngineError, match="step 1: loss [0-9.]+, gradient norm (nan|inf).*checkpoint is none"):
+    with pytest.raises(EngineError, match=r"step 1: loss [0-9.]+, gradient norm (nan|inf).*checkpoint is none"):
         trainer.step(next(trainer.loader))
     assert all(torch.equal(weight, before[name]) for name, weight in trainer.model.state_dict().items())
 
@@ -226,8 +227,8 @@ def test_an_evaluation_loss_that_is_no_number_is_never_the_best(toy_run, tmp_pat
     trainer = trainer_for(
         toy_run, tmp_path / "model", exclude_ids=str(ids), evaluation={"every": 1, "ids": str(ids), "batches": 1}
     )
-    monkeypatch.setattr(trainer, "evaluate", lambda: {"eval_loss": found})
     for found, better, best in ((np.nan, False, None), (2.0, True, 2.0), (np.nan, False, 2.0), (1.0, True, 1.0)):
+        monkeypatch.setattr(trainer, "evaluate", lambda found=found: {"eval_loss": found})
         assert trainer._evaluate_into({}) == better
         assert trainer.progress.best_loss == best
 
@@ -246,6 +247,13 @@ def test_an_evaluation_loss_that_is_no_number_is_never_the_best(toy_run, tmp_pat
 def test_numbers_that_train_nothing_are_refused_in_the_config(toy_run, tmp_path, section, values):
     with pytest.raises(ValueError, match=section):
         config_for(toy_run, tmp_path, **{section: values})
+
+
+def test_two_trainings_in_one_folder_are_refused(toy_run, tmp_path):
+    with lock(str(tmp_path)), pytest.raises(UserError, match="another run writes"):
+        train(config_for(toy_run, tmp_path))
+    assert not (tmp_path / "checkpoints").exists()
+    assert train(config_for(toy_run, tmp_path, steps=1))["finished"]
 
 
 def test_mistakes_are_said(toy_run, tmp_path, whole):
