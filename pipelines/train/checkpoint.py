@@ -6,6 +6,7 @@ loader, counters). They hold whole tensors whatever the number of ranks, so anot
 
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,10 @@ def restore(path: Path, *, model: Any, optimizer: torch.optim.Optimizer) -> dict
         set_model_state_dict(model, weights, options=options)
         moments = torch.load(path / "optimizer.pt", map_location="cpu", weights_only=True)
         set_optimizer_state_dict(model, optimizer, moments, options=StateDictOptions(full_state_dict=True))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
-            f"cannot resume from {path} ({error}); delete that folder to resume from an older one"
+            f"cannot resume from {path} ({what}); delete that folder to resume from an older one"
         ) from error
     return state
 

@@ -82,7 +82,7 @@ class DataConfig(TrainingSection):
     Args:
         context: Tokens a row.
         sequences: Rows a step, in all micro-batches together.
-        micro_batches: Gradient accumulation; divides ``sequences``.
+        micro_batches: Gradient accumulation; divides ``sequences``. A resumed run may have another number.
         streams: Kinds of speech tokens (``[units]`` is BASE); null takes all that the token store has.
         marker_style: ``spiritlm`` writes ``[Text]`` and ``[Speech]``.
         eos: End every document with EOS, so that generation stops.
@@ -125,7 +125,7 @@ class OptimizerConfig(TrainingSection):
     """AdamW and its schedule.
 
     ``cosine`` falls over all steps after the warm-up, ``wsd`` linearly over the last ``decay_steps``; both end at
-    ``final_ratio`` of the peak.
+    ``final_ratio`` of the peak. A ``wsd`` run may be resumed with more ``steps`` from before its fall.
     """
 
     learning_rate: PositiveFloat = 3e-4

@@ -118,7 +118,9 @@ class Loader:
                 corpus_fingerprint,
                 layout.fingerprint,
                 tokenizer.fingerprint,
-                config.model_dump(exclude=FREE_TO_CHANGE | (set() if config.texts else {"texts"})),
+                # micro-batches cut a batch that is made already
+                config.model_dump(exclude=FREE_TO_CHANGE | (set() if config.texts else {"texts"}))
+                | {"micro_batches": 1},
                 *([sizes_of(config.texts)] if config.texts else []),
                 seed,
                 sorted(exclude_ids),

@@ -28,27 +28,13 @@ from pipelines.train.objective import LOSS_KINDS, kind_of_ids, loss_sums
 from pipelines.train.prefetch import Prefetched
 from pipelines.train.samples import write_samples
 from pipelines.train.schedule import learning_rate, make_optimizer
+from pipelines.train.settings import SETTINGS_FILE, check_resumed, settings_fingerprint
 from schemas.errors import EngineError, UserError
 from schemas.manifest import dump_json
-from transforms.backend import digest_json
 
 __all__ = ["LOG_FILE", "Progress", "Say", "Trainer"]
 
 Say = Callable[[int, int, float, float], None]  # step, total, loss, tokens a second
-_SETTINGS_FREE_TO_CHANGE = {
-    "output": True,
-    "corpus": True,
-    "checkpoint_every": True,
-    "keep_checkpoints": True,
-    "threads": True,
-    "device": True,
-    "compile": True,
-    "activation_checkpointing": True,
-    "evaluation": True,
-    "samples": True,
-    "tensorboard": True,
-    "data": {"workers"},
-}
 _TAIL_STEPS = 20  # final losses are means over so many last steps
 
 
@@ -93,7 +79,7 @@ class Trainer:
         excluded = read_ids(config.exclude_ids, option="exclude_ids") or frozenset()
         self.loader = self._new_loader(exclude=excluded)
         self._batches: Prefetched | None = None
-        self._evaluation: list[Batch] | None = None
+        self._evaluation = self._evaluation_batches(excluded)
         self.progress = Progress()
         self._resume()
 
@@ -111,15 +97,24 @@ class Trainer:
             only_ids=only,
         )
 
-    @property
-    def settings_fingerprint(self) -> str:
-        """Digest of the settings that decide the losses; ``steps`` is one where the schedule looks at it."""
-        free: dict[str, Any] = dict(_SETTINGS_FREE_TO_CHANGE)
-        if not self.config.data.texts:
-            free["data"] = {"workers", "texts"}
-        if self.config.optimizer.schedule == "constant":
-            free["steps"] = True
-        return digest_json(self.config.model_dump(mode="json", exclude=free))
+    def _evaluation_batches(self, excluded: frozenset[str]) -> list[Batch]:
+        """Drawn before the first step, so that ids which cannot be evaluated are told of at once."""
+        wanted = self.config.evaluation
+        if wanted is None:
+            return []
+        ids = read_ids(wanted.ids, option="evaluation.ids") or frozenset()
+        if trained_on := sorted(ids - excluded):
+            raise UserError(
+                f"evaluation.ids: {len(trained_on)} of {len(ids)} utterances in {wanted.ids} are trained on too "
+                f"({trained_on[0]} ...); list them in exclude_ids"
+            )
+        loader = self._new_loader(only=ids)
+        try:
+            return [next(loader) for _ in range(wanted.batches)]
+        except UserError as error:
+            raise UserError(f"evaluation.ids: no batch of the utterances in {wanted.ids}: {error}") from error
+        finally:
+            loader.close()
 
     def _resume(self) -> None:
         checkpoints = self.folder / "checkpoints"
@@ -128,20 +123,17 @@ class Trainer:
         last = checkpoint.latest(checkpoints)
         if last is not None:
             state = checkpoint.restore(last, model=self.model, optimizer=self.optimizer)
-            if state["settings"] != self.settings_fingerprint:
-                raise UserError(
-                    f"output: {self.folder} holds a run with other settings (train.json in it); "
-                    "choose another output, or delete its checkpoints"
-                )
+            check_resumed(self.config, state, self.folder)
             self.loader.load_state_dict(state["loader"])
             self.progress = Progress(**state["progress"])
         if self.world.is_first:
-            write_text(str(self.folder / "train.json"), dump_json(self.config.model_dump(mode="json")))
+            write_text(str(self.folder / SETTINGS_FILE), dump_json(self.config.model_dump(mode="json")))
 
     def save(self) -> None:
         state = {
             "step": self.progress.step,
-            "settings": self.settings_fingerprint,
+            "steps": self.config.steps,
+            "settings": settings_fingerprint(self.config),
             "loader": self._batches.state if self._batches is not None else self.loader.state_dict(),
             "progress": asdict(self.progress),
         }
@@ -230,13 +222,8 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Losses by kind on batches of the held-out utterances, the same ones every time; every rank calls it."""
-        wanted = self.config.evaluation
-        if wanted is None:
+        if not self._evaluation:
             return {}
-        if self._evaluation is None:
-            loader = self._new_loader(only=read_ids(wanted.ids, option="evaluation.ids"))
-            self._evaluation = [next(loader) for _ in range(wanted.batches)]
-            loader.close()
         self.model.eval()
         sums_2K = torch.zeros(2, len(LOSS_KINDS), device=self.device)
         for batch in self._evaluation:

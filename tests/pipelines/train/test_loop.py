@@ -257,8 +257,10 @@ def test_two_trainings_in_one_folder_are_refused(toy_run, tmp_path):
 
 
 def test_mistakes_are_said(toy_run, tmp_path, whole):
-    other = config_for(toy_run, whole[0], seed=5)
-    with pytest.raises(UserError, match="other settings"):
+    optimizer = {"learning_rate": 0.01, "schedule": "cosine", "warmup_steps": 2}
+    other = config_for(toy_run, whole[0], seed=5, optimizer=optimizer, threads=2)
+    changed = r"other settings \(optimizer.learning_rate was 0.003, is 0.01; seed was 0, is 5\)"
+    with pytest.raises(UserError, match=changed):
         train(other)
     with pytest.raises(UserError, match=r"manifest\.json"):
         train(config_for(tmp_path, tmp_path / "x"))
@@ -270,18 +272,69 @@ def test_mistakes_are_said(toy_run, tmp_path, whole):
         OptimizerConfig(schedule="wsd")
     broken = tmp_path / "broken"
     train(config_for(toy_run, broken, steps=1))
-    (broken / "checkpoints" / "step-00000001" / "model.safetensors").write_bytes(b"x")
-    with pytest.raises(UserError, match="cannot resume"):
-        train(config_for(toy_run, broken, steps=1))
+    last = broken / "checkpoints" / "step-00000001"
+    for name in ("optimizer.pt", "model.safetensors", "state.json"):
+        whole_file = (last / name).read_bytes()
+        for damaged in (b"x", b"", whole_file[: len(whole_file) // 2]):
+            (last / name).write_bytes(damaged)
+            with pytest.raises(UserError, match=r"cannot resume from .*step-00000001 \([^\n]*\); delete"):
+                train(config_for(toy_run, broken, steps=1))
+        (last / name).write_bytes(whole_file)
 
 
-def test_evaluation_best_checkpoint_samples_and_events(toy_run, tmp_path, whole):
+def test_micro_batches_may_change_when_a_run_goes_on(toy_run, tmp_path, whole):
+    train(config_for(toy_run, tmp_path, steps=12), say=partial(stop_after, 6))
+    assert train(config_for(toy_run, tmp_path, data=DATA | {"micro_batches": 2}))["finished"]
+    for expected, found in zip(log_of(whole[0]), log_of(tmp_path), strict=True):
+        assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_wsd_run_may_get_more_steps_before_its_rate_falls(toy_run, tmp_path):
+    optimizer = {"learning_rate": 0.003, "schedule": "wsd", "decay_steps": 4, "warmup_steps": 2}
+    train(config_for(toy_run, tmp_path / "whole", optimizer=optimizer))
+    grown = config_for(
+        toy_run, tmp_path / "grown", steps=9, optimizer=optimizer, checkpoint_every=5, keep_checkpoints=1
+    )
+    train(grown, say=partial(stop_after, 5))
+    assert train(grown.model_copy(update={"steps": 12}))["finished"]
+    assert log_of(tmp_path / "grown") == log_of(tmp_path / "whole")
+    with pytest.raises(UserError, match="steps was 12, is 14"):
+        train(grown.model_copy(update={"steps": 14}))
+
+
+def stop_after(last, step, total, loss, rate):
+    if step == last:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("ids", "excluded", "message"),
+    [
+        (None, "", "evaluation.ids: no file"),
+        ("toy-0003\ntoy-0011\n", "toy-0011\n", r"evaluation.ids: 1 of 2 .* trained on too \(toy-0003"),
+        ("toy-9999\n", "toy-9999\n", "evaluation.ids: no batch"),
+    ],
+)
+def test_ids_that_cannot_be_evaluated_are_told_of_before_the_first_step(toy_run, tmp_path, ids, excluded, message):
+    heldout, exclude = tmp_path / "heldout.txt", tmp_path / "exclude.txt"
+    exclude.write_text(excluded)
+    if ids is not None:
+        heldout.write_text(ids)
+    evaluation = {"every": 500, "ids": str(heldout), "batches": 1}
+    with pytest.raises(UserError, match=message):
+        trainer_for(toy_run, tmp_path / "model", exclude_ids=str(exclude), evaluation=evaluation)
+
+
+def test_evaluation_best_checkpoint_samples_and_events(toy_run, tmp_path):
     """Looking at a run changes nothing in it."""
     ids = tmp_path / "heldout.txt"
     ids.write_text("toy-0003\ntoy-0011\ntoy-0020\n")
+    held_out = {"exclude_ids": str(ids)}
+    train(config_for(toy_run, tmp_path / "plain", **held_out))
     config = config_for(
         toy_run,
         tmp_path / "model",
+        **held_out,
         keep_checkpoints=1,
         checkpoint_every=12,
         evaluation={"every": 4, "ids": str(ids), "batches": 1},
@@ -297,7 +350,7 @@ def test_evaluation_best_checkpoint_samples_and_events(toy_run, tmp_path, whole)
     kept = {path.name for path in (tmp_path / "model" / "checkpoints").iterdir()}
     assert kept == {"step-00000012", f"step-{figures['best_step']:08d}"}
     plain = [{key: value for key, value in record.items() if not key.startswith("eval")} for record in log]
-    assert plain == log_of(whole[0])
+    assert plain == log_of(tmp_path / "plain")
 
     samples = [json.loads(line) for line in (tmp_path / "model" / "samples.jsonl").read_text().splitlines()]
     assert [sample["step"] for sample in samples] == [6, 6, 12, 12]
