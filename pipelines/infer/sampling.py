@@ -2,7 +2,7 @@
 
 Prompts are padded on the left and masked. Every row draws from its own generator, keyed by (seed, row number), so a
 row's draws don't depend on its batch mates.
-Shapes: B rows, T prompt length, V vocabulary.
+Shapes: B rows, T prompt length, V vocabulary, A ids of it that are allowed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -47,11 +47,15 @@ def draw(logits_V: npt.NDArray[np.float64], *, temperature: float, top_p: float,
     """One token; ids with logit -inf never. Nucleus: the fewest likeliest ids whose mass reaches ``top_p``."""
     if temperature == 0:
         return int(logits_V.argmax())
-    scaled = (logits_V - logits_V.max()) / temperature
-    order = np.argsort(-scaled, kind="stable")
-    mass = np.cumsum(np.exp(scaled[order]))
-    kept = int(np.searchsorted(mass, top_p * mass[-1], side="left")) + 1
-    return int(order[np.searchsorted(mass[:kept], rng.random() * mass[min(kept, len(mass)) - 1], side="right")])
+    allowed_A = np.flatnonzero(~np.isneginf(logits_V))
+    scaled_A = (logits_V[allowed_A] - logits_V.max()) / temperature
+    falling_A = -np.sort(-scaled_A)  # values alone: a stable argsort of a whole vocabulary takes longer than all else
+    mass_A = np.cumsum(np.exp(falling_A))
+    kept = int(np.searchsorted(mass_A, top_p * mass_A[-1], side="left")) + 1
+    drawn = np.searchsorted(mass_A[:kept], rng.random() * mass_A[min(kept, len(mass_A)) - 1], side="right")
+    value = falling_A[drawn]
+    equals = allowed_A[scaled_A == value]  # of ids that are equally likely the lower one comes first
+    return int(equals[drawn - np.searchsorted(-falling_A, -value, side="left")])
 
 
 Finished = Callable[[int, Sequence[int]], bool]  # (row, its tokens so far) -> nothing more is wanted

@@ -184,6 +184,24 @@ def test_a_draw_lies_in_the_smallest_nucleus(logits, banned, temperature, top_p,
     assert draw(values, temperature=0, top_p=top_p, rng=np.random.default_rng(seed)) == values.argmax()
 
 
+@given(
+    logits=st.lists(st.one_of(st.floats(-8, 8), st.sampled_from([0.0, 1.0, -np.inf])), min_size=1, max_size=60),
+    temperature=st.floats(0.1, 5),
+    top_p=st.floats(0.05, 1),
+    seed=st.integers(0, 99),
+)
+def test_a_draw_is_that_of_the_whole_vocabulary_in_order(logits, temperature, top_p, seed):
+    """Ids that are not allowed have no mass, so leaving them out of the order changes no draw."""
+    values = np.array([0.5, *logits])
+    scaled = (values - values.max()) / temperature
+    order = np.argsort(-scaled, kind="stable")
+    mass = np.cumsum(np.exp(scaled[order]))
+    kept = int(np.searchsorted(mass, top_p * mass[-1])) + 1
+    aim = np.random.default_rng(seed).random() * mass[min(kept, len(mass)) - 1]
+    expected = order[np.searchsorted(mass[:kept], aim, side="right")]
+    assert draw(values, temperature=temperature, top_p=top_p, rng=np.random.default_rng(seed)) == expected
+
+
 def test_draws_follow_the_distribution():
     rng = np.random.default_rng(0)
     draws = [draw(np.log([0.5, 0.3, 0.2]), temperature=1.0, top_p=1.0, rng=rng) for _ in range(3000)]
