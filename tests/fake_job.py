@@ -23,8 +23,11 @@ class FakeJob:
 
     notes: str
     broken: int | None = None
+    refused: bool = False
 
     def open(self) -> Callable[[int, Report], FakeResult]:
+        if self.refused:
+            raise UserError("style.codebook: of another encoder")
         Path(self.notes, f"{os.getpid()}-{os.urandom(4).hex()}").touch()
         return self._work
 

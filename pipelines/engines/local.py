@@ -10,22 +10,28 @@ from typing import Any
 
 from pipelines.engines.protocol import BatchDone, R, Report, ShardJob, StagedJob
 from pipelines.engines.worker import end_with_parent
-from schemas.errors import EngineError
+from schemas.errors import EngineError, UserError
 
 POLL_S = 0.5
 
 _run: Callable[[int, Report], Any]
 _report: Report
+_refused: UserError | None = None
 
 
 def _open(job: ShardJob[Any], reports: "SimpleQueue[BatchDone]") -> None:
-    global _run, _report
+    global _run, _report, _refused
     end_with_parent()
     _report = reports.put
-    _run = job.open()
+    try:
+        _run = job.open()
+    except UserError as error:
+        _refused = error  # raised here it would break the pool, and its line would be lost
 
 
 def _work(shard: int) -> Any:
+    if _refused is not None:
+        raise _refused
     return _run(shard, _report)
 
 
