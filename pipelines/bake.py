@@ -15,7 +15,7 @@ from pipelines.commits import commits_folder, read_commits, withdraw, write_comm
 from pipelines.config import RunConfig
 from pipelines.engines.local import LocalEngine
 from pipelines.engines.protocol import BatchDone, Report
-from pipelines.files import fetch_folder, join, make_folder, remove_partials, write_text
+from pipelines.files import fetch_folder, join, make_folder, names_in, remove, remove_partials, write_text
 from pipelines.layout import layout_of
 from pipelines.progress import meter
 from pipelines.run_folder import RunFolder
@@ -115,8 +115,18 @@ def training_manifest(job: BakeJob, entries: list[ShardEntry]) -> Manifest:
     )
 
 
+def remove_other_epochs(config: RunConfig, folder: RunFolder) -> None:
+    """Take away epochs that the job no longer names: nobody would bake them anew when somebody opts out."""
+    wanted = {f"epoch-{epoch}" for epoch in range(config.interleave.epochs)}
+    for name in names_in(folder.baked):
+        if name.startswith("epoch-") and name not in wanted:
+            withdraw(join(folder.baked, name))
+            remove(join(folder.baked, name))
+
+
 def bake(config: RunConfig, folder: RunFolder) -> None:
-    """Interleaved training shards of each epoch that the config asks for."""
+    """Interleaved training shards of each epoch that the config asks for, and no others."""
+    remove_other_epochs(config, folder)
     store = ShardSet(folder.corpus)
     kinds = BASE if config.interleave.streams == "base" else None
     with TemporaryDirectory() as temporary:

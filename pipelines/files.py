@@ -274,15 +274,19 @@ def fetch_folder(url: str, target: Path) -> Path:
 def read_ids(path: str | None, *, option: str) -> frozenset[str] | None:
     """Utterance ids of a file, one a line; None without a file. ``option`` is the config key to blame.
 
+    Blanks around an id and a byte order mark are no part of it.
+
     Raises:
-        UserError: There is no such file, or it is no text.
+        UserError: There is no such file, it cannot be read, or it is no text.
     """
     if path is None:
         return None
     try:
-        with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as lines:
+        with fsspec.open(path, "rt", encoding="utf-8-sig", compression="infer") as lines:
             return frozenset(line.strip() for line in lines if line.strip())
     except FileNotFoundError as error:
         raise UserError(f"{option}: no file {path}; it must hold one utterance id a line") from error
+    except (PermissionError, IsADirectoryError) as error:
+        raise UserError(f"{option}: cannot read {path}: {error.strerror or error}; name a file of ids") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{option}: {path} is not UTF-8 text") from error

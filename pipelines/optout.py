@@ -8,9 +8,9 @@ the folder reads. Whatever moment this is killed at, the same command or the nex
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from pipelines.bake import bake
+from pipelines.bake import bake, remove_other_epochs
 from pipelines.commits import read_commit, withdraw, write_commit
-from pipelines.config import load_run
+from pipelines.config import RunConfig, load_run
 from pipelines.corpus import add_up, amounts
 from pipelines.files import copy, exists, join, make_folder, read_text, remove, remove_partials, write_text
 from pipelines.lock import lock
@@ -39,19 +39,23 @@ def opt_out(output: str, ids: Collection[str]) -> OptOut:
     """Take utterances out of a run's shards.
 
     Raises:
-        UserError: No ids, no finished run, or another run writes there.
+        UserError: No ids, no finished run, a run.yaml that is gone or damaged, or another run writes there.
     """
-    if not ids:
+    named = {utterance_id.strip() for utterance_id in ids} - {""}
+    if not named:
         raise UserError("optout: no ids; name some, or a file of them with --ids")
     folder = RunFolder(output)
     with lock(output):
         manifest = _manifest(folder)
+        # not through YAML: a folder may be named like a date
+        config = load_run(join(output, "run.yaml")).model_copy(update={"output": output})
         remove_partials(output)
-        everybody = read_opted_out(folder) | frozenset(ids)
+        everybody = read_opted_out(folder) | named
         write_opted_out(folder, everybody)
         by_shard: dict[int, set[str]] = {}
         for utterance_id in everybody:
             by_shard.setdefault(shard_of(utterance_id, num_shards=len(manifest.shards)), set()).add(utterance_id)
+        remove_other_epochs(config, folder)
         known: set[str] = set()
         removed, shards = 0, 0
         for shard, wanted in sorted(by_shard.items()):
@@ -65,8 +69,8 @@ def opt_out(output: str, ids: Collection[str]) -> OptOut:
                 shards += 1
                 _rewrite(folder, commit, held | letters)
         if exists(join(folder.work, MANIFEST)):
-            _finish(folder, manifest)
-        return OptOut(removed, shards, tuple(sorted(frozenset(ids) - known)))
+            _finish(folder, manifest, config)
+        return OptOut(removed, shards, tuple(sorted(named - known)))
 
 
 def _manifest(folder: RunFolder) -> Manifest:
@@ -108,7 +112,7 @@ def _rewrite(folder: RunFolder, commit: ShardCommit, gone: set[str]) -> None:
     copy(join(folder.work, shard_name(shard)), target)
 
 
-def _finish(folder: RunFolder, before: Manifest) -> None:
+def _finish(folder: RunFolder, before: Manifest, config: RunConfig) -> None:
     manifest = assemble_manifest(
         folder,
         num_shards=len(before.shards),
@@ -117,7 +121,6 @@ def _finish(folder: RunFolder, before: Manifest) -> None:
         streams=before.streams,
         details=before.details,
     )
-    config = load_run(join(folder.output, "run.yaml"), overrides=(f"output={folder.output}",))
     bake(config, folder)
     update_metrics(folder.output, "corpus", corpus_figures(manifest, folder, config, {}))
     # it shows utterances, perhaps those

@@ -33,5 +33,10 @@ class RunFolder:
         """What a run needs while it goes, and removes."""
         return join(self.output, ".work")
 
+    @property
+    def baked(self) -> str:
+        """Folder of the epochs."""
+        return join(self.output, "interleaved")
+
     def interleaved(self, epoch: int) -> str:
-        return join(self.output, "interleaved", f"epoch-{epoch}")
+        return join(self.baked, f"epoch-{epoch}")

@@ -16,7 +16,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def make_row(config: IngestConfig, *, utterance_id: str, audio: str, text: str, **known: str | int) -> SourceRow:
-    """A row in which blanks are filled with the config's defaults.
+    """A row in which blanks are filled with the config's defaults; blanks around its id are no part of it.
 
     Args:
         known: ``speaker``, ``language``, ``licence``, ``audio_row`` as far as the corpus has them.
@@ -29,7 +29,7 @@ def make_row(config: IngestConfig, *, utterance_id: str, audio: str, text: str, 
     if len(utterance_id) > MAX_ID_CHARS:
         raise RecordError("invalid_id", f"the id has {len(utterance_id)} characters, {MAX_ID_CHARS} is the most")
     return SourceRow(
-        utterance_id=utterance_id,
+        utterance_id=utterance_id.strip(),  # as lists of ids are read
         audio=audio,
         text=text,
         audio_row=int(known.get("audio_row", -1)),

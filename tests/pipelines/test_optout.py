@@ -92,6 +92,44 @@ def test_killed_anywhere_it_is_finished_by_the_same_command_or_a_run(finished, m
     assert GONE not in {record.utterance_id for record in ShardSet(RunFolder(str(out)).corpus).utterances()}
 
 
+@pytest.mark.parametrize("rerun", [True, False])
+def test_an_epoch_that_the_job_no_longer_names_keeps_nobody(finished, rerun):
+    out = finished / "out"
+    config = job(finished, output="out", overrides=("interleave.epochs=1",))
+    if rerun:
+        run(config)
+    else:  # a folder that an interrupted rerun left
+        (out / "run.yaml").write_text(config.to_yaml())
+        opt_out(str(out), ["nobody"])
+    assert [path.name for path in (out / "interleaved").iterdir()] == ["epoch-0"]
+    opt_out(str(out), [GONE])
+    assert not holds(out, GONE)
+    assert list(verify(str(out))) == []
+
+
+def test_blanks_around_an_id_are_no_part_of_it(finished):
+    opt_out(str(finished / "out"), [f" {GONE}  "])
+    assert not holds(finished / "out", GONE)
+
+
+def test_a_folder_may_be_named_like_a_date(finished, monkeypatch):
+    (finished / "out").rename(finished / "2024-11-22")
+    monkeypatch.chdir(finished)
+    opt_out("2024-11-22", [GONE])
+    assert not holds(finished / "2024-11-22", GONE)
+    assert list(verify("2024-11-22")) == []
+
+
+def test_without_its_job_no_shard_is_touched(finished):
+    out = finished / "out"
+    (out / "run.yaml").unlink()
+    before = digests(out)
+    with pytest.raises(UserError, match="run.yaml"):
+        opt_out(str(out), [GONE])
+    assert digests(out) == before
+    assert not (out / "opted-out.txt").exists()
+
+
 def test_no_ids_and_no_run_are_the_users_to_mend(tmp_path, finished):
     with pytest.raises(UserError, match="no ids"):
         opt_out(str(finished / "out"), [])

@@ -416,6 +416,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path):
         ({"kind": "table", "path": "cut.tsv.gz"}, "ingest.path: cut.tsv.gz is a damaged archive"),
         ({"kind": "table", "path": "empty.csv"}, "ingest.path: no utterance in empty.csv"),
         ({"kind": "table", "path": "t.tsv", "include_ids": "x.txt"}, "ingest.include_ids: no file x.txt"),
+        ({"kind": "table", "path": "t.tsv", "exclude_ids": "sub"}, "ingest.exclude_ids: cannot read sub"),
         ({"kind": "table", "path": "nope://t.tsv"}, "ingest.path: cannot open nope://"),
         ({"kind": "folder", "path": "nowhere"}, "ingest.path: nothing at nowhere"),
         ({"kind": "folder", "path": "t.tsv"}, "ingest.path: t.tsv is a file"),
@@ -451,6 +452,13 @@ def test_id_lists(tmp_path):
     assert [row.utterance_id for row in rest] == ["activated"]
     with pytest.raises(UserError, match="with these include_ids"):
         read(kind="table", path=f"{tmp_path}/t.csv", include_ids=ids, exclude_ids=ids)
+
+
+def test_blanks_around_ids_and_a_mark_at_the_start_of_a_list_do_not_count(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"id": " added ", "audio": "a.wav", "text": "Added."}\n')
+    (tmp_path / "ids.txt").write_bytes(b"\xef\xbb\xbfadded\n")
+    (row,) = read(kind="table", path=f"{tmp_path}/t.jsonl", include_ids=f"{tmp_path}/ids.txt")
+    assert row.utterance_id == "added"
 
 
 @pytest.mark.parametrize(
