@@ -82,7 +82,7 @@ class FusedConfig(BackendConfig):
 
     @property
     def nets_path(self) -> Path:
-        return resolve_asset(self.nets, bundled_name=NETS_NAME)
+        return resolve_asset(self.nets, bundled_name=NETS_NAME, key="align.nets")
 
     @property
     def fingerprint(self) -> str:

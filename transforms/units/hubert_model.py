@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -164,7 +165,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """
     try:
         if path.suffix == ".safetensors":
-            tensors: object = load_file(path)
+            tensors: Any = load_file(path)
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a malformed file makes a reader raise is the file's fault
@@ -173,4 +174,4 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
     if not named or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise UserError(f"model: {path} is no state dict of a model: tensors by name, not nested, and nothing else")
-    return tensors
+    return dict(tensors)

@@ -1,9 +1,11 @@
 """Linear and MLP quantizers: logits over the codes, perhaps with a CTC blank.
 
 A file holds the weights and biases of consecutive linear layers, nothing else: ``.safetensors``, or a torch state dict
-(``.pt``, ``.pth``), read without running code in it.
+(``.pt``, ``.pth``), read without running code in it. The layers stand in the order of a state dict where they chain in
+it; else, and in safetensors, which keep no order, in that of their names.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -46,23 +48,33 @@ def read_linear(path: Path) -> LinearLayers:
 def _read(path: Path, mtime_ns: int, size: int) -> LinearLayers:
     tensors = _tensors(path)
     names = [name.removesuffix(".weight") for name in tensors if name.endswith(".weight")]
-    layers = []
-    for name in sorted(names, key=_natural):
-        weight = tensors[f"{name}.weight"]
-        bias = tensors.get(f"{name}.bias", np.zeros(weight.shape[:1], np.float32))
-        layers.append((weight, bias))
     left = set(tensors) - {f"{name}.{part}" for name in names for part in ("weight", "bias")}
-    fits = all(weight.ndim == 2 and bias.shape == weight.shape[:1] for weight, bias in layers)
-    chained = fits and all(len(a[0]) == b[0].shape[1] for a, b in pairwise(layers))
-    if not layers or left or not chained:
+    natural = [sorted(names, key=_natural)]
+    orders = natural if path.suffix == ".safetensors" else [names, *natural]
+    layers = next((chain for order in orders if (chain := _chain(tensors, order))), None)
+    if layers is None or left:
         raise UserError(f"units.codebook: {path} is no chain of linear layers (tensors: {', '.join(tensors)})")
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise UserError(f"units.codebook: {path} holds NaN or infinity; take another checkpoint of it")
-    return LinearLayers(tuple(layers))
+    return LinearLayers(layers)
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
+def _chain(tensors: dict[str, Floats], names: list[str]) -> tuple[tuple[Floats, Floats], ...] | None:
+    """The layers in the order of the names, each taking what the one before gives; None where they don't."""
+    weights = [tensors[f"{name}.weight"] for name in names]
+    biases = [
+        tensors.get(f"{name}.bias", np.zeros(weight.shape[:1], np.float32))
+        for name, weight in zip(names, weights, strict=True)
+    ]
+    layers = tuple(zip(weights, biases, strict=True))
+    fits = all(weight.ndim == 2 and bias.shape == weight.shape[:1] for weight, bias in layers)
+    chained = fits and all(len(a) == b.shape[1] for a, b in pairwise(weights))
+    return layers if layers and chained else None
+
+
+def _natural(name: str) -> list[int | str]:
+    """Texts and numbers by turns, so that ``l10`` comes after ``l2``."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))]
 
 
 def _tensors(path: Path) -> dict[str, Floats]:

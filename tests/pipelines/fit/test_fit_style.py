@@ -39,6 +39,6 @@ def test_wrong_settings_are_said_before_a_recording_is_read(changes, message, tm
         yield
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = StyleFitConfig(clusters=4, device="cuda", **changes)
     with pytest.raises(UserError, match=message):
-        config = StyleFitConfig(clusters=4, device="cuda", **changes)
         fit_style(unread, config, seed=0, output=tmp_path, say=lambda _: None)

@@ -136,6 +136,37 @@ def test_an_mlp_gives_its_likeliest_output(points, name, tmp_path):
     assert np.array_equal(np.concatenate(found), expected)
 
 
+def chain(names, sizes):
+    rng = np.random.default_rng(0)
+    widths = zip(names, sizes[:-1], sizes[1:], strict=True)
+    return {f"{name}.weight": rng.normal(size=(b, a)).astype(np.float32) for name, a, b in widths}
+
+
+def save_linears(path, tensors):
+    if path.suffix == ".safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save({name: torch.from_numpy(array) for name, array in tensors.items()}, path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("stem", ["l{}", "net.{}", "layer{}.proj", "a1_{}"])
+def test_layers_stand_in_the_order_of_their_numbers(stem, suffix, tmp_path):
+    tensors = chain([stem.format(at) for at in range(12)], [4] * 13)
+    save_linears(tmp_path / f"q{suffix}", tensors)
+    found = [weight for weight, _ in read_linear(tmp_path / f"q{suffix}").layers]
+    assert np.array_equal(found, list(tensors.values()))
+
+
+def test_a_state_dicts_own_order_counts_where_it_chains(tmp_path):
+    same = chain(["project", "hidden", "classify"], [4, 4, 4, 4])
+    save_linears(tmp_path / "q.pt", same)
+    assert np.array_equal([weight for weight, _ in read_linear(tmp_path / "q.pt").layers], list(same.values()))
+    numbered = chain(["0", "1", "2"], [6, 5, 4, 3])
+    save_linears(tmp_path / "shuffled.pt", dict(reversed(numbered.items())))
+    assert [weight.shape for weight, _ in read_linear(tmp_path / "shuffled.pt").layers] == [(5, 6), (4, 5), (3, 4)]
+
+
 def test_a_blank_takes_its_left_neighbour_within_its_recording(points, tmp_path):
     net = mlp(tmp_path / "q.pt")
     with torch.no_grad():
