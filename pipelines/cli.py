@@ -233,9 +233,10 @@ def evaluate(
         for line in evaluation.listing():
             print(line)
         return
-    found = evaluation.evaluate(suite, model=model, data=data, limit=limit, seed=seed, overrides=set_)
+    target = Path(out) if out else None
+    found = evaluation.evaluate(suite, model=model, data=data, limit=limit, seed=seed, overrides=set_, out=target)
     print(evaluation.render(found))
-    for path in evaluation.write_results(found, Path(out)) if out else ():
+    for path in evaluation.write_results(found, target) if target else ():
         print(path)
 
 

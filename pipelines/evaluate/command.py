@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.evaluate.public_sets import PUBLIC_SETS
+from pipelines.evaluate.records import AUDIO_SUFFIXES
 from pipelines.evaluate.registry import SUITES, suite_named
 from pipelines.evaluate.suite import Figure, Outcome, Request, Settings, Suite
-from pipelines.files import write_text
+from pipelines.files import sha256_of, write_text
 from pipelines.yaml_config import validate
 from schemas.errors import UserError
 
@@ -62,14 +63,17 @@ def evaluate(
     limit: int | None = None,
     seed: int = 0,
     overrides: Sequence[str] = (),
+    out: Path | None = None,
 ) -> Evaluation:
     """Run a suite on its data, or on its bundled small set.
 
     Args:
         overrides: ``key=value`` of the suite's settings.
+        out: Where the result will go; only whether it can.
 
     Raises:
-        UserError: No such suite, its data or settings are wrong, or there is no such model.
+        UserError: No such suite, its data or settings are wrong, nothing can be written to ``out``, or there is no
+            such model.
     """
     suite = suite_named(name)
     if model is None and suite.uses_model:
@@ -79,6 +83,10 @@ def evaluate(
     place = bundled_data(suite) if data is None else Path(data)
     settings = read_settings(suite.settings, overrides, name=name)
     request = Request(place, limit, seed, settings, lambda line: print(line, file=sys.stderr, flush=True))
+    if out is not None:
+        from pipelines.infer.command import check_target
+
+        check_target(out, option="--out")
     outcome = suite.run(lambda: _open(str(model)), request)
     return Evaluation(name, request, model, data is None, outcome)
 
@@ -106,7 +114,10 @@ def read_settings(model: type[Settings], overrides: Sequence[str], *, name: str)
         key, separator, value = override.partition("=")
         if not separator or not key:
             raise UserError(f"--set {override}: expected key=value")
-        values[key] = yaml.safe_load(value)
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {override}: not valid YAML: {' '.join(str(error).split())}") from error
     if values and not model.model_fields:
         raise UserError(f"evaluate {name}: there is nothing to --set")
     return validate(model, values, where=f"evaluate {name}")
@@ -130,10 +141,13 @@ def model_digest(folder: str) -> str | None:
 
 
 def data_digest(data: Path) -> str:
-    """SHA-256 of the names and sizes of the data's files: cheap for large sets, and told apart where files differ."""
+    """SHA-256 of the names and sizes of the data's files, and of their contents but for audio, which takes long."""
     paths = [data] if data.is_file() else sorted(path for path in data.rglob("*") if path.is_file())
-    listing = "".join(f"{path.relative_to(data).as_posix()} {path.stat().st_size}\n" for path in paths)
-    return hashlib.sha256(listing.encode()).hexdigest()
+    digest = hashlib.sha256()
+    for path in paths:
+        content = "" if path.suffix.lower() in AUDIO_SUFFIXES else sha256_of(str(path))[0]
+        digest.update(f"{path.relative_to(data).as_posix()} {path.stat().st_size} {content}\n".encode())
+    return digest.hexdigest()
 
 
 def write_results(evaluation: Evaluation, out: Path) -> list[Path]:

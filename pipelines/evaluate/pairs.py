@@ -14,6 +14,8 @@ from typing import Literal
 from pipelines.evaluate.statistics import mean_figure
 from pipelines.evaluate.suite import Figure, Outcome, Row, Say, Scored, Scorer
 from pipelines.infer.parts import Part
+from pipelines.infer.prompts import PairError
+from schemas.errors import UserError
 
 Scope = Literal["continuation", "whole"]
 Norm = Literal["sum", "per token"]
@@ -89,7 +91,11 @@ def _scored(
     for first in range(0, len(comparisons), _AT_ONCE):
         batch = comparisons[first : first + _AT_ONCE]
         pairs = [(c.prompt, candidate) for c in batch for candidate in (c.better, c.worse)]
-        scores = scorer.score_pairs(pairs)
+        try:
+            scores = scorer.score_pairs(pairs)
+        except PairError as error:
+            comparison = batch[error.number // 2]
+            raise UserError(f"{comparison.task} {comparison.key}: {error.what}") from error
         for index, comparison in enumerate(batch):
             better, worse = scores[2 * index], scores[2 * index + 1]
             of_better, of_worse = measures_of(better), measures_of(worse)

@@ -7,6 +7,7 @@ from typing import Any
 import soundfile as sf
 
 from pipelines.config import resolve_backends
+from pipelines.files import make_folder
 from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Output, Part, Speech, Text
 from pipelines.infer.spiritlm import is_spiritlm
@@ -104,6 +105,13 @@ def write_parts(parts: Sequence[Part], wav: Path) -> list[str]:
     return lines
 
 
+def check_target(path: Path, *, option: str) -> None:
+    """Raises UserError where no file can be written to this path; asked before what takes long."""
+    if path.is_dir():
+        raise UserError(f"{option}: {path} is a folder; name a file")
+    make_folder(str(path.parent))
+
+
 def generate(
     folder: str,
     prompt: Sequence[str],
@@ -118,7 +126,12 @@ def generate(
 
     Args:
         options: Arguments of ``SpeechTextModel.generate``.
+
+    Raises:
+        UserError: A spoken answer could not be written to ``wav``, or as ``load_model`` and ``generate`` say.
     """
+    if output != "text" and vocoder != NO_VOCODER:
+        check_target(Path(wav), option="--wav")
     model = open_model(folder, vocoder=vocoder, job=job)
     (answer,) = model.generate([parse_prompt(prompt)], output=output, **options)
     return write_parts(answer, Path(wav))

@@ -17,6 +17,15 @@ def last_modality(parts: Sequence[Part]) -> Modality | None:
     return modality_of(parts[-1]) if parts else None
 
 
+class PairError(UserError):
+    """A prompt and a candidate that cannot be scored; ``number`` is their place in the list."""
+
+    def __init__(self, number: int, what: str) -> None:
+        super().__init__(f"pair {number}: {what}")
+        self.number = number
+        self.what = what
+
+
 class PromptEncoder:
     """Tokens of prompts, and of prompts with candidates, under a model's layout."""
 
@@ -76,12 +85,13 @@ class PromptEncoder:
             tokens = self._encode(candidate, heard, after=last_modality(prompt))
             skip = int(bool(tokens) and tokens[0] in self._markers)
             if len(tokens) == skip:
-                raise UserError(f"pair {number}: the candidate has no token to score")
+                raise PairError(number, "the candidate has no token to score")
             whole = (*opened, *tokens)
             if len(whole) > self._context:
-                raise UserError(
-                    f"pair {number}: prompt and candidate have {len(whole)} tokens; the model's context is "
-                    f"{self._context}: shorten the prompt"
+                raise PairError(
+                    number,
+                    f"prompt and candidate have {len(whole)} tokens; the model's context is {self._context}: "
+                    "shorten the prompt",
                 )
             sequences.append(ScoredSequence(whole, whole_start=2, start=len(opened) + skip))
         return sequences

@@ -19,9 +19,11 @@ from pipelines.evaluate.command import (
     render,
     write_results,
 )
+from pipelines.evaluate.pairs import Comparison, compare
 from pipelines.evaluate.public_sets import NOT_PUBLISHED, PUBLIC_SETS
 from pipelines.evaluate.registry import SUITES, suite_named
 from pipelines.infer.model import SpeechTextModel
+from pipelines.infer.parts import Text
 from schemas.errors import UserError
 from schemas.vocabulary import VocabularyLayout
 from tests.pipelines.evaluate.fake_models import BUNDLED, request_of
@@ -83,7 +85,27 @@ def test_data_are_told_apart_by_their_files(tmp_path):
     assert data_digest(tmp_path) == before
     (tmp_path / "sub/a.txt").write_text("three")
     assert data_digest(tmp_path) != before
+    longer = data_digest(tmp_path)
+    (tmp_path / "sub/a.txt").write_text("seven")
+    assert data_digest(tmp_path) != longer
     assert data_digest(tmp_path / "sub/a.txt") == data_digest(tmp_path / "sub/a.txt")
+
+
+def test_an_item_beyond_the_context_is_named(tmp_path):
+    small = untrained(tmp_path, context=40)
+    key, word = "story-7", (Text("fox"),)
+    long = Comparison(key, "topic", better=word, worse=word, prompt=(Text("the quick brown fox " * 30),))
+    fine = Comparison("story-6", "topic", better=word, worse=word)
+    with pytest.raises(UserError, match=r"topic story-7: prompt and candidate have [0-9]+ tokens.*context is 40"):
+        compare(small, [fine, long], scopes={"topic": ("continuation",)}, seed=0, say=print)
+
+
+def test_a_result_that_cannot_be_written_is_said_before_the_model_opens(tmp_path):
+    (tmp_path / "file").write_text("")
+    for out, message in ((tmp_path / "file" / "r.json", "cannot write"), (tmp_path, "is a folder; name a file")):
+        result = CliRunner().invoke(app, ["evaluate", "blimp", "--model", "nowhere", "--out", str(out)])
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert message in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -94,6 +116,7 @@ def test_data_are_told_apart_by_their_files(tmp_path):
         (["units", "--model", "x"], "leave out --model"),
         (["swuggy", "--model", "x", "--set", "splits=test"], "splits: unknown key; did you mean split"),
         (["stsp", "--model", "x", "--set", "runs"], "expected key=value"),
+        (["stsp", "--model", "x", "--set", "shots=["], "--set shots=[: not valid YAML"),
         (["stsp", "--model", "x", "--set", "runs=0"], "runs: input should be greater than or equal to 1"),
         (["sblimp", "--model", "x", "--data", "nowhere"], r"nowhere/syntactic/dev/gold.csv: no such file"),
         (["blimp", "--model", "nowhere"], "plait.json in nowhere"),

@@ -39,6 +39,13 @@ def test_a_folder_without_a_model_is_the_users_mistake(tmp_path):
         load_model(str(tmp_path), vocoder=load_vocoder())
 
 
+def test_a_wav_that_cannot_be_written_is_said_before_the_model_opens(tmp_path):
+    (tmp_path / "file").write_text("")
+    for wav, message in ((tmp_path / "file" / "a.wav", "cannot write to"), (tmp_path, "--wav: .* is a folder")):
+        with pytest.raises(UserError, match=message):
+            generate("nowhere", ["text:red"], output="speech", wav=str(wav), vocoder=None, job=None)
+
+
 def test_speech_that_nobody_spoke_is_printed_as_tokens(tmp_path):
     assert write_parts([Speech(tokens=(302, 303))], tmp_path / "answer.wav") == ["[SPEECH] 2 tokens: 302 303"]
     assert not (tmp_path / "answer.wav").exists()
