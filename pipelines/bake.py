@@ -8,6 +8,7 @@ the policy do.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tarfile import TarError
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -23,14 +24,16 @@ from pipelines.store import (
     MANIFEST,
     Sample,
     ShardSet,
+    digest_of_store,
     parse_utterance,
     read_samples,
     sequence_sample,
     shard_name,
     write_shard,
 )
+from schemas.errors import EngineError
 from schemas.manifest import TRAINING_SHARDS, Manifest, ShardCommit, ShardEntry
-from schemas.records import DeadLetter, StreamKind
+from schemas.records import DeadLetter, StoredUtterance, StreamKind
 from schemas.vocabulary import VocabularyLayout
 from transforms.backend import digest_json
 from transforms.interleave import InterleaveConfig, encode_utterance
@@ -42,10 +45,15 @@ RECORDS_FOR_WORKERS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class BakeJob:
-    """Picklable work on the shards of one epoch; ``sources`` are the digests of the token shards by number."""
+    """Picklable work on the shards of one epoch.
+
+    Args:
+        sources, records: Digests of the token shards by number, and how many utterances each holds.
+    """
 
     store: str
     sources: tuple[str, ...]
+    records: tuple[int, ...]
     folder: str
     tokenizer: str
     layout: VocabularyLayout
@@ -67,10 +75,10 @@ class BakeJob:
 
         def work(shard: int, report: Report) -> ShardEntry:
             counts = dict.fromkeys(("transcript_tokens", "text_tokens", "speech_tokens"), 0)
+            source = join(self.store, shard_name(shard))
 
             def samples() -> Iterator[tuple[str, Sample]]:
-                for utterance_id, files in read_samples(join(self.store, shard_name(shard))):
-                    record = parse_utterance(files)
+                for record in read_whole(source, self.records[shard]):
                     sequence = encode_utterance(
                         record,
                         source="interleaved",
@@ -83,7 +91,7 @@ class BakeJob:
                     counts["transcript_tokens"] += len(tokenizer.encode(record.text))
                     for segment in sequence.segments:
                         counts[f"{segment.modality}_tokens"] += segment.token_end - segment.token_start
-                    yield utterance_id, sequence_sample(sequence)
+                    yield record.utterance_id, sequence_sample(sequence)
 
             entry = write_shard(self.folder, shard, samples(), counts=counts)
             write_commit(self.folder, ShardCommit(entry, (), self.sources[shard], self.fingerprint))
@@ -93,6 +101,23 @@ class BakeJob:
         return work
 
 
+def read_whole(url: str, records: int) -> Iterator[StoredUtterance]:
+    """The utterances of a token shard.
+
+    Raises:
+        EngineError: It is damaged, or does not hold so many: a tar that was cut ends without a word.
+    """
+    found = 0
+    try:
+        for _, files in read_samples(url):
+            yield parse_utterance(files)
+            found += 1
+    except (TarError, EOFError, KeyError, ValueError) as error:
+        raise EngineError(f"{url}: damaged after {found} records; remove it and run again") from error
+    if found != records:
+        raise EngineError(f"{url}: {found} records, its commit says {records}; remove it and run again")
+
+
 def training_manifest(job: BakeJob, entries: list[ShardEntry]) -> Manifest:
     source = ShardSet(job.store).manifest
     details: dict[str, Any] = {
@@ -100,7 +125,7 @@ def training_manifest(job: BakeJob, entries: list[ShardEntry]) -> Manifest:
         "seed": job.seed,
         "interleave": job.config.model_dump(mode="json"),
         "layout": job.layout.to_json(),
-        "token_store": digest_json([entry.sha256 for entry in source.shards]),
+        "token_store": digest_of_store(source),
     }
     return Manifest(
         format=TRAINING_SHARDS,
@@ -113,6 +138,13 @@ def training_manifest(job: BakeJob, entries: list[ShardEntry]) -> Manifest:
         shards=tuple(sorted(entries, key=lambda entry: entry.shard)),
         details=details,
     )
+
+
+def withdraw_all(folder: RunFolder) -> None:
+    """Before token shards change: neither they nor what was baked of them is finished then."""
+    for name in names_in(folder.baked):
+        withdraw(join(folder.baked, name))
+    withdraw(folder.corpus)
 
 
 def remove_other_epochs(config: RunConfig, folder: RunFolder) -> None:
@@ -133,6 +165,7 @@ def bake(config: RunConfig, folder: RunFolder) -> None:
         tokenizer = load_tokenizer(fetch_folder(folder.tokenizer, Path(temporary)))
     layout = layout_of(store.manifest, tokenizer, kinds=kinds, marker_style=config.interleave.marker_style)
     sources = tuple(entry.sha256 for entry in store.manifest.shards)
+    records = tuple(entry.records for entry in store.manifest.shards)
     # a small corpus is baked sooner than workers start
     engine = (
         config.engine.build(folder.work) if store.manifest.records > RECORDS_FOR_WORKERS else LocalEngine(workers=1)
@@ -142,7 +175,9 @@ def bake(config: RunConfig, folder: RunFolder) -> None:
         for url in (target, commits_folder(target)):
             make_folder(url)
         remove_partials(target)
-        job = BakeJob(folder.corpus, sources, target, folder.tokenizer, layout, config.interleave, config.seed, epoch)
+        job = BakeJob(
+            folder.corpus, sources, records, target, folder.tokenizer, layout, config.interleave, config.seed, epoch
+        )
         entries = {
             commit.entry.shard: commit.entry
             for commit in read_commits(target)

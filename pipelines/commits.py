@@ -6,7 +6,7 @@ commit, after the shard itself, so nothing is ever shared between writers.
 
 from collections.abc import Iterator
 
-from pipelines.files import join, names_in, read_text, read_texts, remove, write_text
+from pipelines.files import join, names_in, read_many, read_text, remove, sizes_in, write_text
 from pipelines.store import MANIFEST, shard_name
 from schemas.manifest import ShardCommit
 
@@ -34,10 +34,21 @@ def committed(folder: str) -> list[str]:
     return [tar for name in names_in(commits_folder(folder)) if (tar := name.removesuffix(".json")) in tars]
 
 
+def parse_commit(data: bytes) -> ShardCommit | None:
+    """None where the file is damaged: to a rerun it is not there, and `verify` names it."""
+    try:
+        return ShardCommit.from_json(data.decode("utf-8"))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def read_commits(folder: str) -> Iterator[ShardCommit]:
-    """The commits of all shards whose tar stands too, in order of their numbers, one at a time in memory."""
-    for text in read_texts([join(commits_folder(folder), f"{name}.json") for name in committed(folder)]):
-        yield ShardCommit.from_json(text)
+    """The commits of all shards whose tar stands too, whole by its size, in order of their numbers, one at a time."""
+    sizes = sizes_in(folder)
+    for data in read_many([join(commits_folder(folder), f"{name}.json") for name in committed(folder)]):
+        commit = parse_commit(data)
+        if commit is not None and sizes.get(commit.entry.name) == commit.entry.num_bytes:
+            yield commit
 
 
 def withdraw(folder: str) -> None:

@@ -17,6 +17,7 @@ from pipelines.yaml_config import Section, read_yaml, validate
 from schemas.errors import UserError
 from transforms.align.gate import GateConfig
 from transforms.backend import BackendConfig
+from transforms.devices import Device, pick_device
 from transforms.interleave import InterleaveConfig
 from transforms.registry import Role, config_class
 
@@ -31,6 +32,9 @@ class LocalEngineConfig(Section):
 
     def workers_of(self, stage: str) -> int:
         return self.workers
+
+    def on_gpu(self, stage: str, device: Device) -> bool:
+        return device != "cpu" and pick_device(device).type == "cuda"
 
     def build(self, scratch: str) -> Engine:
         return LocalEngine(self.workers)
@@ -62,6 +66,9 @@ class RayEngineConfig(ResourcesConfig):
     def workers_of(self, stage: str) -> int:
         return self.stages.get(stage, self).workers
 
+    def on_gpu(self, stage: str, device: Device) -> bool:
+        return device != "cpu" and self.stages.get(stage, self).num_gpus > 0
+
     def build(self, scratch: str) -> Engine:
         return RayEngine(
             self.build_resources(),
@@ -81,6 +88,10 @@ class BeamEngineConfig(Section):
 
     def workers_of(self, stage: str) -> int:
         return self.workers
+
+    def on_gpu(self, stage: str, device: Device) -> bool:
+        """What ``auto`` finds on a runner's workers is not known here."""
+        return device == "cuda"
 
     def build(self, scratch: str) -> Engine:
         # what Beam lacks of clouds that nobody asked for is no news

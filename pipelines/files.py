@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -106,6 +107,35 @@ def exists(url: str) -> bool:
     return patiently(url, lambda: bool(filesystem.exists(path)))
 
 
+def sizes_in(url: str) -> dict[str, int]:
+    """Bytes of each file in a folder, by its name, from one listing; empty where there is none."""
+    filesystem, path = file_system(url)
+    filesystem.invalidate_cache()
+    try:
+        entries = patiently(url, lambda: filesystem.ls(path, detail=True))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    sizes = {str(entry["name"]).rpartition("/")[2]: int(entry["size"]) for entry in entries if entry["type"] == "file"}
+    return {name: size for name, size in sizes.items() if not name.startswith(_PARTIAL)}
+
+
+def changed_at(url: str) -> float | None:
+    """When a file came to be as it is, in seconds since the epoch; None where that cannot be told.
+
+    Locally also the moment at which it was moved there counts.
+    """
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        info = filesystem.info(path)
+    except Exception as error:
+        # as it stands in a row of a corpus, a URL may be anything
+        if isinstance(error, OSError | ImportError | ValueError) or is_network_error(error):
+            return None
+        raise
+    times = [info[key] for key in ("mtime", "created", "LastModified", "updated", "last_modified") if info.get(key)]
+    return max((time.timestamp() if isinstance(time, datetime) else float(time) for time in times), default=None)
+
+
 def names_in(url: str) -> list[str]:
     """Sorted names of the files and folders in a folder, unfinished ones left out; empty where there is none."""
     filesystem, path = file_system(url)
@@ -145,13 +175,13 @@ def read_text(url: str) -> str:
     return read_bytes(url).decode("utf-8")
 
 
-def read_texts(urls: list[str]) -> Iterator[str]:
-    """Texts of many small files, in order; from an object store, some are fetched ahead."""
+def read_many(urls: list[str]) -> Iterator[bytes]:
+    """What many small files hold, in order; from an object store, some are fetched ahead."""
     if not urls or local_path(urls[0]) is not None:
-        yield from map(read_text, urls)
+        yield from map(read_bytes, urls)
         return
     with ThreadPoolExecutor(16) as pool:
-        yield from pool.map(read_text, urls)
+        yield from pool.map(read_bytes, urls)
 
 
 @contextmanager

@@ -8,9 +8,13 @@ from schemas.manifest import dump_json
 
 
 def read_metrics(output: str) -> dict[str, Any]:
+    """Empty where there is none, and where it is damaged: nothing depends on it, and `verify` names it."""
     url = join(output, "metrics.json")
-    metrics: dict[str, Any] = json.loads(read_text(url)) if exists(url) else {}
-    return metrics
+    try:
+        metrics = json.loads(read_text(url)) if exists(url) else {}
+    except ValueError:
+        return {}
+    return metrics if isinstance(metrics, dict) else {}
 
 
 def update_metrics(output: str, section: str, figures: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ the folder reads. Whatever moment this is killed at, the same command or the nex
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from pipelines.bake import bake, remove_other_epochs
-from pipelines.commits import read_commit, withdraw, write_commit
+from pipelines.bake import bake, remove_other_epochs, withdraw_all
+from pipelines.commits import read_commit, write_commit
 from pipelines.config import RunConfig, load_run
 from pipelines.corpus import add_up, amounts
 from pipelines.files import copy, exists, join, make_folder, read_text, remove, remove_partials, write_text
@@ -85,7 +85,7 @@ def _keep_aside(folder: RunFolder) -> None:
     if exists(join(folder.corpus, MANIFEST)):
         make_folder(folder.work)
         write_text(join(folder.work, MANIFEST), read_text(join(folder.corpus, MANIFEST)))
-        withdraw(folder.corpus)
+        withdraw_all(folder)
 
 
 def _rewrite(folder: RunFolder, commit: ShardCommit, gone: set[str]) -> None:

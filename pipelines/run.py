@@ -6,17 +6,19 @@ Output folder::
     metrics.json  opted-out.txt
 """
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
-from pipelines.bake import bake
-from pipelines.commits import commits_folder, committed, read_commits, withdraw
+from pipelines.bake import bake, withdraw_all
+from pipelines.commits import commit_url, commits_folder, committed, read_commits
 from pipelines.config import RunConfig
 from pipelines.corpus import CorpusJob, ShardResult, add_up, count_causes
 from pipelines.engines.protocol import BatchDone
-from pipelines.files import join, local_path, make_folder, remove, remove_partials, sha256_of, write_text
+from pipelines.files import changed_at, join, local_path, make_folder, remove, remove_partials, sha256_of, write_text
 from pipelines.ingest import read_all
+from pipelines.ingest.location import AUDIO_EXTENSIONS, extension_of
 from pipelines.lock import Check, lock
 from pipelines.metrics import update_metrics
 from pipelines.observe import Snapshot, Tally, observed
@@ -28,7 +30,7 @@ from pipelines.store import ShardSet, shard_name, shard_number
 from pipelines.store_manifest import write_store_manifest
 from pipelines.text_tokenizer import check_tokenizer, prepare_tokenizer
 from schemas.errors import EngineError, TransientError, UserError
-from schemas.manifest import Manifest
+from schemas.manifest import Manifest, ShardCommit
 from schemas.records import SAMPLE_RATE_HZ
 from transforms.encoder import SpeechEncoderConfig
 
@@ -103,6 +105,8 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
     _check_shards(folder, num_shards)
     rows_folder = join(folder.work, "rows")
     make_folder(rows_folder)
+    for source in config.sources:
+        print(f"reading {source.path}", flush=True)
     parted = partition(
         read_all(config.ingest),
         rows_folder,
@@ -111,10 +115,14 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
         opted_out=read_opted_out(folder),
     )
     job = corpus_job(config, folder, parted)
-    standing = list(_standing(job))
-    if standing:
-        print(f"corpus: {len(standing)} of {num_shards} shards stand already", flush=True)
-    gpu_stages = frozenset(encoder.stream_kind for encoder in encoder_configs(config) if on_gpu(encoder))
+    standing, again = _standing(job)
+    if standing or again:
+        print(f"corpus: {len(standing)} of {num_shards} shards stand already{_told(again)}", flush=True)
+    gpu_stages = frozenset(
+        encoder.stream_kind
+        for encoder in encoder_configs(config)
+        if config.engine.on_gpu(encoder.stream_kind, getattr(encoder, "device", "cpu"))
+    )
     tally = Tally(
         total=parted.total,
         shards=num_shards,
@@ -126,7 +134,7 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
     missing = set(range(num_shards)) - {result.shard for result in standing}
     todo = sorted(missing, key=lambda shard: (-parted.inputs[shard].rows, shard))
     if todo:
-        withdraw(folder.corpus)
+        withdraw_all(folder)
         _build_shards(config, folder, job, todo, tally, still_ours)
     still_ours()
     manifest = write_store_manifest(folder, job, encoder_configs(config), inputs=parted.total, seed=config.seed)
@@ -134,10 +142,6 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
     if manifest.records == 0:
         raise EngineError(f"no utterance reached a shard; {now.worst}; see {folder.dropped}")
     return manifest, now.seconds_by_stage
-
-
-def on_gpu(encoder: object) -> bool:
-    return str(getattr(encoder, "device", "cpu")).startswith("cuda")
 
 
 def _build_shards(
@@ -178,18 +182,52 @@ def _check_shards(folder: RunFolder, num_shards: int) -> None:
         )
 
 
-def _standing(job: CorpusJob) -> Iterator[ShardResult]:
-    """Shards that were made from these rows by this plan."""
+def _standing(job: CorpusJob) -> tuple[list[ShardResult], dict[str, int]]:
+    """Shards that were made from these rows by this plan, and how many others stood, by why they are made again.
+
+    A shard is made again too where the audio of a record that could not be decoded is there now or was changed since.
+    That costs one look at each such file; audio behind HTTP is not looked at.
+    """
     fingerprint = job.fingerprint
+    standing: list[ShardResult] = []
+    again: dict[str, int] = {}
+    whole = 0
     for commit in read_commits(job.folder):
+        whole += 1
         inputs = job.inputs[commit.entry.shard]
         made_from = (commit.inputs_digest, commit.opted_out, commit.plan_fingerprint)
         if made_from != (inputs.digest, inputs.opted_out, fingerprint):
-            continue
+            add_up(again, {"rows or settings changed": 1})
         # an opt-out that was killed may have left the tar that was
-        url = join(job.folder, commit.entry.name)
-        if not commit.opted_out or sha256_of(url)[0] == commit.entry.sha256:
-            yield ShardResult.of(commit)
+        elif commit.opted_out and sha256_of(join(job.folder, commit.entry.name))[0] != commit.entry.sha256:
+            add_up(again, {"damaged": 1})
+        elif _has_mended_audio(job, commit):
+            add_up(again, {"had failed records whose audio is new": 1})
+        else:
+            standing.append(ShardResult.of(commit))
+    damaged = len(committed(job.folder)) - whole
+    if damaged:
+        add_up(again, {"damaged": damaged})
+    return standing, again
+
+
+def _told(again: Mapping[str, int]) -> str:
+    if not again:
+        return ""
+    reasons = ", ".join(f"{number} {reason}" for reason, number in again.items())
+    return f", {sum(again.values())} are made again ({reasons})"
+
+
+def _has_mended_audio(job: CorpusJob, commit: ShardCommit) -> bool:
+    failed = [letter for letter in commit.dropped if (letter.stage, letter.outcome) == ("decode", "failed")]
+    asked = [letter for letter in failed if letter.audio and not letter.audio.startswith(("http://", "https://"))]
+    made = (changed_at(commit_url(job.folder, commit.entry.shard)) if asked else None) or math.inf
+    for letter in asked:
+        changed = changed_at(letter.audio)
+        appeared = letter.code == "missing_file" and extension_of(letter.audio) in AUDIO_EXTENSIONS
+        if changed is not None and (appeared or changed > made):
+            return True
+    return False
 
 
 def corpus_figures(

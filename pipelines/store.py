@@ -29,9 +29,15 @@ from schemas.records import (
     TokenSequence,
     Waveform,
 )
+from transforms.backend import digest_json
 
 MANIFEST = "manifest.json"
 Sample = dict[str, bytes]
+
+
+def digest_of_store(manifest: Manifest) -> str:
+    """Of a token store's shards: what baked shards say that they were made of."""
+    return digest_json([entry.sha256 for entry in manifest.shards])
 
 
 def shard_name(shard: int) -> str:
@@ -167,7 +173,10 @@ class ShardSet:
             raise UserError(
                 f"no {MANIFEST} in {self.folder}; is the run finished? `plait run` goes on where it stopped"
             )
-        return Manifest.from_json(read_text(url))
+        try:
+            return Manifest.from_json(read_text(url))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{url} is damaged; `plait run` writes it anew") from error
 
     def shard_url(self, entry: ShardEntry) -> str:
         return join(self.folder, entry.name)

@@ -1,9 +1,11 @@
 """`plait verify`: re-hash every shard and redo the accounting."""
 
+import json
 from collections.abc import Iterator
 
-from pipelines.files import exists, join, names_in, open_read, sha256_of
-from pipelines.store import MANIFEST, ShardSet, parse_sequence, parse_utterance, read_samples
+from pipelines.commits import commits_folder, parse_commit
+from pipelines.files import exists, join, names_in, open_read, read_bytes, read_many, sha256_of
+from pipelines.store import MANIFEST, ShardSet, digest_of_store, parse_sequence, parse_utterance, read_samples
 from schemas.arrow import read_parquet, table_to_dropped
 from schemas.errors import UserError
 from schemas.manifest import TOKEN_STORE, Manifest, ShardEntry
@@ -31,8 +33,15 @@ def shard_sets(output: str) -> list[str]:
 
 def verify(output: str) -> Iterator[str]:
     """Every difference between what the manifests say and what lies there, a line each."""
+    yield from _check_metrics(join(output, "metrics.json"))
+    tokens = join(output, "corpus")
+    now = digest_of_store(ShardSet(tokens).manifest) if exists(join(tokens, MANIFEST)) else None
     for folder in shard_sets(output):
         manifest = ShardSet(folder).manifest
+        yield from _check_commits(folder)
+        made_of = manifest.details.get("token_store")
+        if now is not None and made_of is not None and made_of != now:
+            yield f"{folder}: baked from another token store than the one in {tokens}; run again"
         dropped: frozenset[str] = frozenset()
         if manifest.format == TOKEN_STORE:
             found, dropped = _check_accounts(folder, manifest)
@@ -47,6 +56,23 @@ def verify(output: str) -> Iterator[str]:
                 yield f"{join(folder, name)}: a shard that the manifest does not know"
 
 
+def _check_metrics(url: str) -> Iterator[str]:
+    try:
+        whole = not exists(url) or isinstance(json.loads(read_bytes(url)), dict)
+    except ValueError:
+        whole = False
+    if not whole:
+        yield f"{url}: damaged; the next run writes it anew"
+
+
+def _check_commits(folder: str) -> Iterator[str]:
+    names = names_in(commits_folder(folder))
+    urls = [join(commits_folder(folder), name) for name in names if name.endswith(".json")]
+    for url, data in zip(urls, read_many(urls), strict=True):
+        if parse_commit(data) is None:
+            yield f"{url}: the commit is damaged; run again, its shard is made anew"
+
+
 def _check_shard(folder: str, manifest: Manifest, entry: ShardEntry, dropped: frozenset[str]) -> Iterator[str]:
     url = join(folder, entry.name)
     if not exists(url):
@@ -54,10 +80,11 @@ def _check_shard(folder: str, manifest: Manifest, entry: ShardEntry, dropped: fr
         return
     digest, size = sha256_of(url)
     if digest != entry.sha256:
-        yield f"{url}: the bytes differ from the manifest (sha256 {digest[:12]}, expected {entry.sha256[:12]})"
+        differs = f"sha256 {digest[:12]}, expected {entry.sha256[:12]}"
+        yield f"{url}: the bytes differ from the manifest ({differs}); remove the shard and run again"
         return
     if size != entry.num_bytes:
-        yield f"{url}: {size} bytes, the manifest says {entry.num_bytes}"
+        yield f"{url}: {size} bytes, the manifest says {entry.num_bytes}; remove the shard and run again"
     # an id belongs to one shard, so that none is in two follows from each shard by itself
     here: list[str] = []
     for utterance_id, sample in read_samples(url):

@@ -124,7 +124,7 @@ def test_without_its_job_no_shard_is_touched(finished):
     out = finished / "out"
     (out / "run.yaml").unlink()
     before = digests(out)
-    with pytest.raises(UserError, match="run.yaml"):
+    with pytest.raises(UserError, match=r"run\.yaml"):
         opt_out(str(out), [GONE])
     assert digests(out) == before
     assert not (out / "opted-out.txt").exists()

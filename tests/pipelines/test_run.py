@@ -1,12 +1,14 @@
 """A corpus job on real prompts with the real models, bad records among them."""
 
 import shutil
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 import webdataset
 
 from pipelines.config import load_run
@@ -21,7 +23,7 @@ from pipelines.train.loader import Loader
 from pipelines.verify import read_dropped, verify
 from schemas.errors import EngineError, UserError
 from schemas.vocabulary import VocabularyLayout
-from tests.pipelines.conftest import GOOD_IDS, JOB, bad_rows, job, write_table
+from tests.pipelines.conftest import EXAMPLES, GOOD_IDS, JOB, bad_rows, job, prompts, write_table
 from transforms.interleave import InterleaveConfig, encode_utterance
 from transforms.interleave_policies import Policy
 from transforms.streams import ceil_div
@@ -164,6 +166,110 @@ def test_a_rerun_makes_only_what_is_missing(small_corpus, tmp_path, capsys):
     assert "2 of 3 shards stand already" in capsys.readouterr().out
     assert {name: (corpus / name).stat().st_mtime_ns for name in kept} == kept
     assert digests(small_corpus / "again") == digests(small_corpus / "out")
+
+
+def test_a_shard_that_was_cut_is_made_again(small_corpus, tmp_path, capsys):
+    shutil.copytree(small_corpus / "out", small_corpus / "cut")
+    (shard,) = (small_corpus / "cut/corpus").glob("shard-00001.tar")
+    shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
+    run(job(small_corpus, output="cut"))
+    assert "2 of 3 shards stand already, 1 are made again (1 damaged)" in capsys.readouterr().out
+    assert digests(small_corpus / "cut") == digests(small_corpus / "out")
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [("between", r"\d records, its commit says \d"), ("within", r"damaged after \d records")],
+)
+def test_a_shard_that_ends_early_is_not_baked(small_corpus, tmp_path, where, message):
+    """A tar of the right size whose second half is zeros: it ends without a word, between two records or within one."""
+    shutil.copytree(small_corpus / "out", tmp_path / "out")
+    shutil.copy(small_corpus / "corpus.tsv", tmp_path)
+    shard = tmp_path / "out/corpus/shard-00001.tar"
+    with tarfile.open(shard) as tar:
+        first = tar.getmembers()[0].name.partition(".")[0]
+        others = [file for file in tar.getmembers() if not file.name.startswith(f"{first}.")]
+        end = others[0].offset if where == "between" else others[1].offset
+    shard.write_bytes(shard.read_bytes()[:end].ljust(shard.stat().st_size, b"\0"))
+    (tmp_path / "out/interleaved/epoch-0/shard-00001.tar").unlink()
+    with pytest.raises(EngineError, match=rf"shard-00001.tar: {message}; remove it and run again"):
+        run(job(tmp_path, output="out"))
+    shard.unlink()
+    run(job(tmp_path, output="out"))
+    assert digests(tmp_path / "out") == digests(small_corpus / "out")
+
+
+@pytest.mark.parametrize("name", ["commits/shard-00001.tar.json", "manifest.json", "../metrics.json"])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff\xfe"])
+def test_a_damaged_file_beside_the_shards_is_named_and_mended(small_corpus, name, damage):
+    out = small_corpus / "damaged"
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(small_corpus / "out", out)
+    (out / "corpus" / name).write_bytes(damage)
+    if name == "manifest.json":
+        with pytest.raises(UserError, match=r"manifest.json is damaged"):
+            list(verify(str(out)))
+    else:
+        (found,) = verify(str(out))
+        assert Path(name).name in found
+    run(job(small_corpus, output="damaged"))
+    assert list(verify(str(out))) == []
+    assert digests(out) == digests(small_corpus / "out")
+
+
+def test_what_was_baked_from_other_tokens_is_named(small_corpus):
+    out = small_corpus / "other-tokens"
+    shutil.copytree(small_corpus / "out", out)
+    manifest = ShardSet(str(out / "interleaved/epoch-1")).manifest
+    other = replace(manifest, details={**manifest.details, "token_store": "0" * 16})
+    (out / "interleaved/epoch-1/manifest.json").write_text(other.to_json(), encoding="utf-8")
+    (found,) = verify(str(out))
+    assert "interleaved/epoch-1: baked from another token store" in found
+
+
+def test_while_token_shards_change_nothing_looks_finished(small_corpus, monkeypatch):
+    out = small_corpus / "unfinished"
+    shutil.copytree(small_corpus / "out", out)
+    (out / "corpus/shard-00001.tar").unlink()
+
+    def fails(*_: object) -> None:
+        raise EngineError("no power")
+
+    monkeypatch.setattr("pipelines.run._build_shards", fails)
+    with pytest.raises(EngineError, match="no power"):
+        run(job(small_corpus, output="unfinished"))
+    with pytest.raises(UserError, match="no finished shards"):
+        list(verify(str(out)))
+
+
+@pytest.mark.parametrize("name", ["nowhere.wav", "garbage.wav"])
+def test_audio_that_was_mended_is_looked_at_again(tmp_path, capsys, name):
+    write_table(tmp_path / "corpus.tsv", GOOD_IDS[:4], bad_rows(tmp_path))
+    light = ("pitch=null", "style=null")
+    run(job(tmp_path, output="out", overrides=light))
+    run(job(tmp_path, output="out", overrides=light))
+    told = capsys.readouterr().out
+    assert f"reading {tmp_path}/corpus.tsv" in told
+    assert "3 of 3 shards stand already\n" in told
+    shutil.copy(EXAMPLES / prompts()["hello-world"]["audio"], tmp_path / name)
+    figures = run(job(tmp_path, output="out", overrides=light))
+    told = capsys.readouterr().out
+    assert "2 of 3 shards stand already, 1 are made again (1 had failed records whose audio is new)" in told
+    assert figures["failed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        ("{kind: ray, stages: {units: {num_gpus: 0.5}}}", {"units": True, "pitch": False}),
+        ("{kind: ray, num_gpus: 1}", {"units": True, "pitch": True}),
+        ("{kind: local}", {"units": torch.cuda.is_available()}),
+    ],
+)
+def test_stages_on_a_gpu_are_known_where_devices_are_auto(tmp_path, engine, expected):
+    config = job(tmp_path, output="out", overrides=(f"engine={engine}",))
+    assert {stage: config.engine.on_gpu(stage, "auto") for stage in expected} == expected
+    assert not config.engine.on_gpu("style", "cpu")
 
 
 def test_new_recordings_join_without_touching_other_shards(small_corpus, tmp_path, capsys):
