@@ -88,7 +88,7 @@ def partition(
         opted_out: Rows with these ids become tombstones.
     """
     if limit is not None:
-        rows = heapq.nsmallest(limit, rows, key=lambda row: row.utterance_id)
+        rows = heapq.nsmallest(limit, rows, key=order_of)
     counts, sums = [0] * num_shards, [0] * num_shards
     absent: list[set[str]] = [set() for _ in range(num_shards)]
     kept: list[list[SourceRow]] = [[] for _ in range(num_shards)]
@@ -135,6 +135,11 @@ def partition(
         for count, number, ids in zip(counts, sums, absent, strict=True)
     )
     return Parted(total, Spills(folder, tuple(row_files), tuple(letter_files)), inputs)
+
+
+def order_of(row: Row) -> tuple[object, ...]:
+    """By id, and by all else where two have the same: which came first must not show."""
+    return row.utterance_id, type(row).__name__, _VALUES[type(row)](row)
 
 
 def _number_of(row: Row) -> int:

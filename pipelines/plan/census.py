@@ -15,7 +15,7 @@ from statistics import fmean, variance
 import fsspec
 import soundfile as sf
 
-from pipelines.partition import Row
+from pipelines.partition import Row, order_of
 from schemas.errors import RecordError, TransientError
 from schemas.records import SourceRow
 from transforms.audio import AudioReader, is_network_error
@@ -60,7 +60,7 @@ def draw(
 ) -> tuple[list[SourceRow], int, int, int]:
     """A sample in the order of the ids' digests, and the numbers of all rows, of refused and of opted-out ones."""
     if limit is not None:
-        rows = heapq.nsmallest(limit, rows, key=lambda row: row.utterance_id)
+        rows = heapq.nsmallest(limit, rows, key=order_of)
     total = refused = absent = 0
     # the largest digest on top; the count keeps rows from being compared
     kept: list[tuple[int, int, SourceRow]] = []

@@ -83,6 +83,13 @@ def test_the_number_of_files_does_not_grow_with_the_shards():
     assert few == many == 2
 
 
+def test_a_limit_takes_the_same_of_two_rows_with_one_id_in_any_order():
+    entries = [SourceRow("a", f"{name}.wav", name) for name in ("z", "y", "x")]
+    for order in (entries, entries[::-1]):
+        _, ((rows, letters),), _ = parted(order, num_shards=1, limit=1)
+        assert (rows, letters) == ([entries[2]], [])
+
+
 def test_a_limit_takes_the_first_ids():
     rows = [SourceRow(f"u{n:02}", "a.wav", "text") for n in reversed(range(50))]
     _, shards, _ = parted(rows, num_shards=4, limit=7)
