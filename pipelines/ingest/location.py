@@ -1,5 +1,6 @@
 """Names below a corpus path, whatever file system it lies on. No audio is read here."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -82,19 +83,31 @@ class Location:
     def folders(self) -> Iterator[tuple[str, list[str]]]:
         """Relative name of each folder below and including this one, with its sorted files; hidden ones left out.
 
-        Memory is that of the largest folder.
+        A link to a folder is followed, except to one that the way to the link leads through. Memory is that of the
+        largest folder.
         """
-        pending = [""]
+        pending: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(self.root or "/"),))]
         while pending:
-            folder = pending.pop()
+            folder, way = pending.pop()
             files: list[str] = []
-            folders: list[str] = []
+            folders: dict[str, tuple[str, ...]] = {}
             for entry in self.filesystem.ls(f"{self.root}/{folder}" if folder else self.root or "/", detail=True):
                 base = str(entry["name"]).rstrip("/").rpartition("/")[2]
-                if base and not base.startswith("."):
-                    (folders if entry["type"] == "directory" else files).append(base)
+                if not base or base.startswith("."):
+                    continue
+                if entry.get("islink") and os.path.isdir(entry["name"]):
+                    real, passed = os.path.realpath(entry["name"]), (*way, os.path.realpath(f"{self.root}/{folder}"))
+                    if not any(place == real or place.startswith(real.rstrip("/") + "/") for place in passed):
+                        folders[base] = (*way, real)
+                elif entry["type"] == "directory":
+                    folders[base] = way
+                else:
+                    files.append(base)
             yield folder, sorted(files)
-            pending += [f"{folder}/{base}" if folder else base for base in sorted(folders, reverse=True)]
+            pending += [
+                (f"{folder}/{base}" if folder else base, passed)
+                for base, passed in sorted(folders.items(), reverse=True)
+            ]
 
 
 def split_pattern(path: str) -> tuple[str, str]:
