@@ -76,18 +76,24 @@ class _Table:
         self.audio_root = config.audio_root.rstrip("/") if config.audio_root else "" if folder == "." else folder
 
     def rows(self, kind: str, file: IO[bytes]) -> Iterator[SourceRow | DeadLetter]:
+        """Raises UserError at the end where none of a JSONL table's rows had a column that is needed."""
         records = _json_records(file) if kind == "jsonl" else self._delimited_records(kind, file)
-        first = True
+        columns = self.config.columns
+        needed = {"audio", "text"} | {role for role in type(columns).model_fields if getattr(columns, role)}
+        seen: dict[str, None] = {}
+        complete = False
         for line, record in records:
             try:
                 if isinstance(record, RecordError):
                     raise record
-                if first:
-                    require_columns(self.config.columns, record, required=("audio", "text"), table=self.url)
-                    first = False
+                if not complete:
+                    seen |= dict.fromkeys(record)
+                    complete = needed <= pick_columns(columns, seen).keys()
                 yield self._row(record)
             except RecordError as error:
                 yield make_letter(f"{self.place}:{line}", error, audio=self.url)
+        if seen and not complete:
+            require_columns(columns, seen, required=("audio", "text"), table=self.url)
 
     def _row(self, record: dict[str, object]) -> SourceRow:
         names = tuple(record)
@@ -188,10 +194,13 @@ def _csv_lines(file: IO[bytes], delimiter: str) -> Iterator[Numbered]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield start, RecordError("malformed_row", f"lines {start} to {reader.line_num}: {error}")
+            # a quote that is never closed swallows rows: each line counts as one that is lost
+            for line in range(start, reader.line_num + 1):
+                yield line, RecordError("malformed_row", f"lines {start} to {reader.line_num}: {error}")
             continue
         except RecordError as error:
-            yield start, error
+            for line in range(start, max(start, reader.line_num) + 1):
+                yield line, error
             continue
         if has_surrogates("".join(cells)):
             yield start, RecordError("invalid_utf8", "the text is not UTF-8")

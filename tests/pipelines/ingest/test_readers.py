@@ -155,6 +155,21 @@ def test_folder(tmp_path):
     assert {row.audio for row in rows(items)} == {f"{tmp_path}/{name}.FLAC" for name, _ in expected}
 
 
+def test_links_to_folders_are_followed_and_loops_are_not(tmp_path):
+    put_audio(tmp_path / "elsewhere" / "b")
+    (tmp_path / "corpus" / "c").mkdir(parents=True)
+    (tmp_path / "corpus" / "c" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "corpus" / "up").symlink_to(tmp_path)
+    (tmp_path / "corpus" / "c" / "self").symlink_to(tmp_path / "corpus" / "c")
+    (tmp_path / "elsewhere" / "b" / "back").symlink_to(tmp_path / "corpus" / "c")
+    (tmp_path / "corpus" / "nowhere").symlink_to(tmp_path / "none")
+    items = read(kind="folder", path=str(tmp_path / "corpus"))
+    assert [row.utterance_id for row in rows(items)] == [f"c/linked/b/{name}" for name, _ in PROMPTS]
+    (tmp_path / "link").symlink_to(tmp_path / "corpus")
+    again = read(kind="folder", path=str(tmp_path / "link"))
+    assert [row.utterance_id for row in rows(again)] == [f"c/linked/b/{name}" for name, _ in PROMPTS]
+
+
 def test_folder_faults(tmp_path):
     for name in ("mute.wav", "both.wav", "both.flac", "bad.wav", ".hidden.wav", "notes.pdf"):
         (tmp_path / name).write_bytes(b"")
@@ -315,9 +330,27 @@ def test_malformed_csv(tmp_path):
         b'audio,text\na.wav,"one\ntwo"\nb.wav,"x"y\nc.wav,caf\xe9\nd.wav,d\ne.wav,"never closed\nf.wav,f\n'
     )
     items = read(kind="table", path=f"{tmp_path}/t.csv")
-    assert letters(items) == {"t.csv:4": "malformed_row", "t.csv:5": "invalid_utf8", "t.csv:7": "malformed_row"}
+    swallowed = dict.fromkeys(("t.csv:7", "t.csv:8"), "malformed_row")
+    assert letters(items) == {"t.csv:4": "malformed_row", "t.csv:5": "invalid_utf8", **swallowed}
     assert [(row.utterance_id, row.text) for row in rows(items)] == [("a", "one\ntwo"), ("d", "d")]
     assert any(item.detail.startswith("lines 7 to 8: ") for item in items if isinstance(item, DeadLetter))
+
+
+def test_rows_that_an_unclosed_quote_swallows_are_all_counted(tmp_path):
+    lines = [f"{number}.wav,text {number}" for number in range(300)]
+    lines[10] = '10.wav,"text 10'
+    (tmp_path / "t.csv").write_text("audio,text\n" + "\n".join(lines))
+    items = read(kind="table", path=f"{tmp_path}/t.csv")
+    assert len(items) == 300
+    assert len(rows(items)) == 10
+
+
+@pytest.mark.parametrize("first", ['{"audio": "b.wav"}', '{"text": "b"}', '{}'])
+def test_the_first_row_of_jsonl_may_lack_a_column_as_any_other(tmp_path, first):
+    (tmp_path / "t.jsonl").write_text(f'{first}\n{{"audio": "a.wav", "text": "a"}}\n')
+    items = read(kind="table", path=f"{tmp_path}/t.jsonl")
+    assert letters(items) == {"t.jsonl:1": "malformed_row"}
+    assert [row.utterance_id for row in rows(items)] == ["a"]
 
 
 def test_malformed_json(tmp_path):
