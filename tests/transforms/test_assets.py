@@ -13,7 +13,7 @@ OPTIONS = [
     (WhisperUnitsConfig, "codebook", "units-whisper-500", "units.codebook: "),
     (FcpePitchConfig, "vqvae", "pitch-vqvae-64", "pitch.vqvae: "),
     (ProsodyStyleConfig, "codebook", "style-prosody-100", "style.codebook: "),
-    (FusedConfig, "nets", "phone-net-whisper", ""),
+    (FusedConfig, "nets", "phone-net-whisper", "align.nets: "),
 ]
 
 
