@@ -148,7 +148,7 @@ class RunConfig(Section):
     seed: int = 0
     limit: int | None = Field(default=None, ge=1)
     max_failed_ratio: float = Field(default=0.01, ge=0, le=1)
-    max_duration_s: float = Field(default=100, gt=0)
+    max_duration_s: float = Field(default=100, gt=0, allow_inf_nan=False)
     batch_rows: int = Field(default=16, ge=1)
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     engine: EngineConfig = Field(default_factory=LocalEngineConfig)
@@ -180,7 +180,10 @@ def resolve_backends(data: dict[str, Any], roles: Sequence[Role], *, where: str)
         section = data.get(role, {})
         if not isinstance(section, dict):
             raise UserError(f"{where}: {role}: expected a section with a kind")
-        cls = config_class(role, section.get("kind", DEFAULT_KINDS[role]))
+        kind = section.get("kind", DEFAULT_KINDS[role])
+        if not isinstance(kind, str):
+            raise UserError(f"{where}: {role}.kind: expected the name of a backend (given: {kind!r})")
+        cls = config_class(role, kind)
         resolved[role] = validate(cls, section, where=where, section=role)
     return resolved
 

@@ -97,7 +97,18 @@ def _lease(url: str, beat_s: float, dead_after_s: float) -> Iterator[Check]:
 
 
 def _create(url: str, data: bytes) -> bool:
-    """Whether the object was made by us; False where it stands already."""
+    """Whether the object was made by us; False where it stands already.
+
+    Raises:
+        UserError: There is no such bucket, or no right to write to it.
+    """
+    try:
+        return _create_alone(url, data)
+    except (FileNotFoundError, PermissionError) as error:
+        raise UserError(f"output: cannot write {url}: {' '.join(str(error).split())}; check the bucket") from error
+
+
+def _create_alone(url: str, data: bytes) -> bool:
     filesystem, path = file_system(url)
     if exists(url):
         return False

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,6 +18,7 @@ from pipelines.corpus import ShardResult, add_up
 from pipelines.engines.protocol import BatchDone
 from pipelines.metrics import update_metrics
 from pipelines.progress import meter
+from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ
 
 WRITE_EVERY_S = 15.0
@@ -172,10 +174,22 @@ class _Prometheus(Collector):
 
 @contextmanager
 def observed(tally: Tally, output: str, config: MetricsConfig) -> Iterator[Callable[[], Snapshot]]:
-    """Show a tally while the block runs; what it gives is called after each event and returns where the run stands."""
+    """Show a tally while the block runs; what it gives is called after each event and returns where the run stands.
+
+    Raises:
+        UserError: The port is taken, or the file's folder is missing.
+    """
     registry = CollectorRegistry()
     registry.register(_Prometheus(tally))
-    server = start_http_server(config.prometheus_port, registry=registry)[0] if config.prometheus_port else None
+    if config.prometheus_file is not None and not Path(config.prometheus_file).absolute().parent.is_dir():
+        raise UserError(f"metrics.prometheus_file: no folder for {config.prometheus_file}; create it")
+    try:
+        server = start_http_server(config.prometheus_port, registry=registry)[0] if config.prometheus_port else None
+    except OSError as error:
+        raise UserError(
+            f"metrics.prometheus_port: cannot serve at {config.prometheus_port}: {error.strerror or error}; "
+            "choose another port"
+        ) from error
     written = time.monotonic()
 
     def write(now: Snapshot) -> None:

@@ -42,7 +42,11 @@ def read_yaml(path: str | Path, *, overrides: Sequence[str] = ()) -> dict[str, A
         key, separator, value = override.partition("=")
         if not separator or not key:
             raise UserError(f"--set {override}: expected key=value, for example --set output=out/run")
-        _assign(data, key.split("."), yaml.safe_load(value), override)
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {override}: not valid YAML: {' '.join(str(error).split())}") from error
+        _assign(data, key.split("."), parsed, override)
     return data
 
 

@@ -62,6 +62,18 @@ class Location:
         path = f"{self.root}/{name}" if name else self.root
         return cast(IO[bytes], self.filesystem.open(path, "rb", compression=compression))
 
+    def open_listed(self, name: str, *, compression: str | None = None) -> IO[bytes]:
+        """Open what holds rows.
+
+        Raises:
+            UserError: It is a folder, or there is no permission to read it.
+        """
+        try:
+            return self.open(name, compression=compression)
+        except (PermissionError, IsADirectoryError) as error:
+            reason = error.strerror or error
+            raise UserError(f"ingest.path: cannot read {self.url_of(name)}: {reason}; name a file") from error
+
     def open_file(self, name: str) -> IO[bytes]:
         """Open what a listing found.
 
@@ -80,6 +92,13 @@ class Location:
                 raise TransientError(f"cannot read {self.url_of(name)}: {error}") from error
             raise RecordError("unreadable_text", f"{name} cannot be read: {error.strerror}") from error
 
+    def _listed(self, folder: str) -> list[dict[str, Any]]:
+        try:
+            path = f"{self.root}/{folder}" if folder else self.root or "/"
+            return cast(list[dict[str, Any]], self.filesystem.ls(path, detail=True))
+        except PermissionError as error:
+            raise UserError(f"ingest.path: no permission to list {self.url_of(folder)}") from error
+
     def folders(self) -> Iterator[tuple[str, list[str]]]:
         """Relative name of each folder below and including this one, with its sorted files; hidden ones left out.
 
@@ -91,7 +110,7 @@ class Location:
             folder, way = pending.pop()
             files: list[str] = []
             folders: dict[str, tuple[str, ...]] = {}
-            for entry in self.filesystem.ls(f"{self.root}/{folder}" if folder else self.root or "/", detail=True):
+            for entry in self._listed(folder):
                 base = str(entry["name"]).rstrip("/").rpartition("/")[2]
                 if not base or base.startswith("."):
                     continue

@@ -50,7 +50,7 @@ def read_table(config: TableConfig) -> Iterator[SourceRow | DeadLetter]:
         compression = _COMPRESSION.get(extension_of(name))
         kind = config.format or _format_of(stem(name) if compression else name, url)
         try:
-            with location.open(name, compression=compression) as file:
+            with location.open_listed(name, compression=compression) as file:
                 yield from _Table(config, url=url, place=name).rows(kind, file)
         except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
             raise UserError(f"ingest.path: {url} is a damaged archive ({error}); fetch it again") from error

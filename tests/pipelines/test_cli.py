@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -43,6 +44,12 @@ def job_file(tmp_path):
         ("output=nosuch://out", "nosuch://out: Protocol not known: nosuch"),
         ("store.shards=0", "store.shards: input should be greater than or equal to 1"),
         ("text.path=nowhere", "nowhere"),
+        ("text=[1", "--set text=[1: not valid YAML"),
+        ("align.kind=3", "align.kind: expected the name of a backend (given: 3)"),
+        ("align.kind=[1]", "align.kind: expected the name of a backend (given: [1])"),
+        ("max_duration_s=.inf", "max_duration_s: input should be a finite number"),
+        ("ingest.include_ids=/tmp", "ingest.include_ids: cannot read /tmp"),
+        ("metrics.prometheus_file=/proc/nowhere/x.prom", "metrics.prometheus_file: no folder for /proc/nowhere/x.prom"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(job_file, override, message):
@@ -51,6 +58,14 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(job_file, override, message
     assert message in stderr
     assert stderr.startswith("plait: ")
     assert stderr.count("\n") == 1
+
+
+def test_a_port_in_use_is_one_line(job_file):
+    with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104
+        port = taken.getsockname()[1]
+        code, _, stderr = plait("run", str(job_file), "--set", f"metrics.prometheus_port={port}")
+    assert (code, stderr.count("\n")) == (2, 1)
+    assert f"metrics.prometheus_port: cannot serve at {port}: Address already in use" in stderr
 
 
 def test_a_missing_job_file_is_one_line(tmp_path):

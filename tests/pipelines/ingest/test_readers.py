@@ -2,6 +2,7 @@
 
 import bz2
 import csv
+import errno
 import gzip
 import io
 import json
@@ -18,6 +19,7 @@ import pytest
 import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
+from fsspec.implementations.local import LocalFileSystem
 from pydantic import TypeAdapter, ValidationError
 
 from pipelines.ingest import FolderConfig, IngestConfig, LibriSpeechConfig, ParquetConfig, TableConfig, read_rows
@@ -450,6 +452,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path):
         ({"kind": "table", "path": "empty.csv"}, "ingest.path: no utterance in empty.csv"),
         ({"kind": "table", "path": "t.tsv", "include_ids": "x.txt"}, "ingest.include_ids: no file x.txt"),
         ({"kind": "table", "path": "t.tsv", "exclude_ids": "sub"}, "ingest.exclude_ids: cannot read sub"),
+        ({"kind": "table", "path": "fold*.tsv"}, "ingest.path: cannot read folder.tsv: Is a directory"),
         ({"kind": "table", "path": "nope://t.tsv"}, "ingest.path: cannot open nope://"),
         ({"kind": "folder", "path": "nowhere"}, "ingest.path: nothing at nowhere"),
         ({"kind": "folder", "path": "t.tsv"}, "ingest.path: t.tsv is a file"),
@@ -462,6 +465,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path):
 def test_mistakes_end_in_one_clear_line(tmp_path, monkeypatch, config, message):
     monkeypatch.chdir(tmp_path)
     Path("sub").mkdir()
+    Path("folder.tsv").mkdir()
     Path("t.tsv").write_text("audio\tsentence\na.wav\tx\n")
     Path("t.xlsx").touch()
     Path("audioless.jsonl").write_text('{"text": "a", "wave": "a.wav"}\n')
@@ -472,6 +476,21 @@ def test_mistakes_end_in_one_clear_line(tmp_path, monkeypatch, config, message):
         read(**config)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_may_not_be_read_is_one_line(tmp_path, monkeypatch):
+    put_audio(tmp_path / "clips")
+    (tmp_path / "t.csv").write_text(table_text("csv"))
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(LocalFileSystem, "open", refused)
+    with pytest.raises(UserError, match=r"ingest.path: cannot read .*t.csv: Permission denied"):
+        read(kind="table", path=f"{tmp_path}/t.csv")
+    monkeypatch.setattr(LocalFileSystem, "ls", refused)
+    with pytest.raises(UserError, match=r"ingest.path: no permission to list .*clips"):
+        read(kind="folder", path=f"{tmp_path}/clips")
 
 
 def test_id_lists(tmp_path):
