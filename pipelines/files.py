@@ -115,7 +115,9 @@ def sizes_in(url: str) -> dict[str, int]:
         entries = patiently(url, lambda: filesystem.ls(path, detail=True))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    sizes = {str(entry["name"]).rpartition("/")[2]: int(entry["size"]) for entry in entries if entry["type"] != "directory"}
+    sizes = {
+        str(entry["name"]).rpartition("/")[2]: int(entry["size"]) for entry in entries if entry["type"] != "directory"
+    }
     return {name: size for name, size in sizes.items() if not name.startswith(_PARTIAL)}
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, cast
 
 import fsspec
@@ -114,7 +115,7 @@ class Location:
                 base = str(entry["name"]).rstrip("/").rpartition("/")[2]
                 if not base or base.startswith("."):
                     continue
-                if entry.get("islink") and os.path.isdir(entry["name"]):
+                if entry.get("islink") and Path(entry["name"]).is_dir():
                     real, passed = os.path.realpath(entry["name"]), (*way, os.path.realpath(f"{self.root}/{folder}"))
                     if not any(place == real or place.startswith(real.rstrip("/") + "/") for place in passed):
                         folders[base] = (*way, real)

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile as sf
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
-from fsspec.implementations.local import LocalFileSystem
 from pydantic import TypeAdapter, ValidationError
 
 from pipelines.ingest import FolderConfig, IngestConfig, LibriSpeechConfig, ParquetConfig, TableConfig, read_rows
@@ -347,7 +347,7 @@ def test_rows_that_an_unclosed_quote_swallows_are_all_counted(tmp_path):
     assert len(rows(items)) == 10
 
 
-@pytest.mark.parametrize("first", ['{"audio": "b.wav"}', '{"text": "b"}', '{}'])
+@pytest.mark.parametrize("first", ['{"audio": "b.wav"}', '{"text": "b"}', "{}"])
 def test_the_first_row_of_jsonl_may_lack_a_column_as_any_other(tmp_path, first):
     (tmp_path / "t.jsonl").write_text(f'{first}\n{{"audio": "a.wav", "text": "a"}}\n')
     items = read(kind="table", path=f"{tmp_path}/t.jsonl")
