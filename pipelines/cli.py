@@ -59,8 +59,7 @@ def run(
     from pipelines.config import load_run
     from pipelines.run import run as run_job
 
-    overrides = [*set_, *([f"engine.kind={engine}"] if engine else [])]
-    figures = run_job(load_run(job, overrides=overrides))
+    figures = run_job(load_run(job, overrides=set_, engine=engine))
     print_figures(figures)
 
 

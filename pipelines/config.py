@@ -188,12 +188,22 @@ def resolve_backends(data: dict[str, Any], roles: Sequence[Role], *, where: str)
     return resolved
 
 
-def load_run(path: str | Path, *, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read and check a corpus job.
+def on_engine(section: object, kind: str) -> dict[str, Any]:
+    """An ``engine`` section for another kind: what that kind has no key for is left out, the workers stay."""
+    models: dict[str, type[Section]] = {"local": LocalEngineConfig, "ray": RayEngineConfig, "beam": BeamEngineConfig}
+    known = models[kind].model_fields
+    kept = section.items() if isinstance(section, dict) else ()
+    return {**{key: value for key, value in kept if key in known}, "kind": kind}
+
+
+def load_run(path: str | Path, *, overrides: Sequence[str] = (), engine: str | None = None) -> RunConfig:
+    """Read and check a corpus job; ``engine`` is a kind that it runs on in place of its own.
 
     Raises:
         UserError: One line with the path of the wrong key.
     """
     data = read_yaml(path, overrides=overrides)
+    if engine is not None and not (isinstance(own := data.get("engine"), dict) and own.get("kind") == engine):
+        data["engine"] = on_engine(own, engine)
     resolved = resolve_backends(data, ("align", "units", "pitch", "style"), where=str(path))
     return validate(RunConfig, resolved, where=str(path))

@@ -1,6 +1,6 @@
 """`plait plan`: utterances, hours, shards, seconds by stage, disk and GPU-hours of a corpus job that is not run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -124,7 +124,7 @@ def plan(
         seconds=wall_seconds(config, by_stage, rates.load_seconds),
         rates=rates.source,
         gpu=gpu_cost(chosen, trial, rates, audio_s, utilisation) if chosen and trial else None,
-        limits=limits(rates, stages),
+        limits=(*limits(rates, stages), *idle_workers(config)),
     )
 
 
@@ -136,6 +136,16 @@ def limits(rates: Rates, stages: Sequence[Stage]) -> tuple[str, ...]:
     if any(getattr(getattr(stage, "encoder", None), "device", "cpu") != "cpu" for stage in stages):
         said.append("seconds are of the machine that the rates were taken on")
     return tuple(said)
+
+
+def idle_workers(config: RunConfig) -> Iterator[str]:
+    """A shard is worked on in one place: with fewer of them than workers, some have nothing to do."""
+    workers, shards = config.engine.workers, config.store.shards
+    if workers > shards:
+        yield (
+            f"{workers} workers but {shards} shards: {workers - shards} would wait; store.shards: about four a worker, "
+            "ten minutes of work each"
+        )
 
 
 def utterance_bytes(config: RunConfig, census: Census) -> float:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.config import load_run
 from pipelines.files import make_folder
 from schemas.errors import UserError
 from tests.pipelines.conftest import JOB, write_table
@@ -60,8 +61,16 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(job_file, override, message
     assert stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("kind", ["local", "beam", "ray"])
+def test_another_engine_takes_the_workers_and_drops_the_keys_that_it_has_not(kind):
+    own = load_run("jobs/ray/corpus.yaml").engine
+    engine = load_run("jobs/ray/corpus.yaml", engine=kind).engine
+    assert (engine.kind, engine.workers) == (kind, 64)
+    assert (engine == own) == (kind == "ray")
+
+
 def test_a_port_in_use_is_one_line(job_file):
-    with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104
+    with socket.create_server(("0.0.0.0", 0)) as taken:
         port = taken.getsockname()[1]
         code, _, stderr = plait("run", str(job_file), "--set", f"metrics.prometheus_port={port}")
     assert (code, stderr.count("\n")) == (2, 1)

@@ -15,7 +15,7 @@ from pipelines.config import RunConfig, load_run
 from pipelines.ingest import read_rows
 from pipelines.plan.census import draw, header_duration_s, take_census, total_and_margin
 from pipelines.plan.gpus import GPUS, gpu_named
-from pipelines.plan.plan import gpu_cost, plan, stages_of, wall_seconds
+from pipelines.plan.plan import gpu_cost, idle_workers, plan, stages_of, wall_seconds
 from pipelines.plan.rates import Rates, Trial, rates_of_file, rates_of_previous_run
 from pipelines.plan.text import lines
 from pipelines.run_folder import RunFolder
@@ -44,6 +44,12 @@ def test_a_sample_is_the_same_in_any_order_and_counts_all(ids, seed):
     assert len(sample) == min(10, len(ids))
     # a smaller sample is the beginning of a larger one
     assert draw(rows, limit=None, opted_out=(), size=4)[0] == sample[:4]
+
+
+@pytest.mark.parametrize(("workers", "said"), [(2, []), (64, ["64 workers but 3 shards: 61 would wait"])])
+def test_workers_without_a_shard_are_said(tmp_path, workers, said):
+    config = job(tmp_path, output="out", overrides=(f"engine.workers={workers}",))
+    assert [note.partition(";")[0] for note in idle_workers(config)] == said
 
 
 def test_refused_and_opted_out_rows_are_counted_and_not_drawn():
