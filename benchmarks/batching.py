@@ -19,8 +19,8 @@ import torch
 from benchmarks.record import save
 from benchmarks.speech_models import fitted, random_hubert
 from pipelines.config import load_run
-from pipelines.ingest import read_rows
-from schemas.records import SAMPLE_RATE_HZ, SourceRow, TokenIds, Waveform
+from pipelines.ingest.usable import usable_rows
+from schemas.records import SAMPLE_RATE_HZ, TokenIds, Waveform
 from transforms.audio import decode
 from transforms.encoder import SpeechEncoder
 from transforms.pitch.fcpe import FcpePitchConfig
@@ -32,7 +32,7 @@ JOB = "jobs/demo/corpus.yaml"
 
 def bundled_speech(limit: int, *, longest_s: float = 100.0) -> list[Waveform]:
     """Recordings of the bundled corpus, evenly chosen by id among those that are not too long."""
-    rows = sorted(row for row in read_rows(load_run(JOB).ingest) if isinstance(row, SourceRow))
+    rows = [row for source in load_run(JOB).sources for row in usable_rows(source, print)]
     waveforms = [decode(row)[0] for row in rows]
     chosen = [waveform for waveform in waveforms if len(waveform) <= longest_s * SAMPLE_RATE_HZ]
     return chosen[:: max(1, len(chosen) // limit)][:limit]

@@ -31,7 +31,7 @@ from benchmarks.batching import JOB, bundled_speech
 from benchmarks.record import save
 from benchmarks.speech_models import fitted, random_hubert
 from pipelines.config import load_run
-from pipelines.ingest import read_rows
+from pipelines.ingest.usable import usable_rows
 from schemas.records import SAMPLE_RATE_HZ, SourceRow, Waveform
 from transforms.audio import decode
 from transforms.encoder import SpeechEncoder, SpeechEncoderConfig
@@ -221,7 +221,7 @@ def main() -> None:
         return
     name = torch.cuda.get_device_name()
     peak = next((value for part, value in PEAKS.items() if part in name), None)
-    rows = sorted(row for row in read_rows(load_run(JOB).ingest) if isinstance(row, SourceRow))
+    rows = [row for source in load_run(JOB).sources for row in usable_rows(source, print)]
     figures: dict[str, object] = {"measured": True, "gpu": name, "peak_flops": peak, "compiled": args.compile}
     with tempfile.TemporaryDirectory() as folder:
         for build in cases(Path(folder), compiled=args.compile):

@@ -9,10 +9,10 @@ import time
 from benchmarks.record import save
 from pipelines.config import load_run
 from pipelines.engines.worker import prepare_worker
-from pipelines.ingest import read_rows
+from pipelines.ingest.usable import usable_rows
 from pipelines.run import encoder_configs
 from pipelines.stages import Align, Decode, Encode, apply_stage
-from schemas.records import SAMPLE_RATE_HZ, SourceRow
+from schemas.records import SAMPLE_RATE_HZ
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
 
     prepare_worker()
     config = load_run(args.job)
-    rows = sorted(row for row in read_rows(config.sources[0]) if isinstance(row, SourceRow))[: args.limit]
+    rows = usable_rows(config.sources[0], print)[: args.limit]
     encoders = [Encode(encoder) for encoder in encoder_configs(config)]
     stages = [Decode(config.max_duration_s), Align(config.align, config.gate), *encoders]
     current, figures = rows, {}

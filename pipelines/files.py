@@ -101,6 +101,13 @@ def make_folder(url: str) -> None:
         raise UserError(f"cannot write to {url}: {error.strerror or error}; choose another output folder") from error
 
 
+def check_target(path: Path, *, option: str) -> None:
+    """Raises UserError where no file can be written to this local path; asked before what takes long."""
+    if path.is_dir():
+        raise UserError(f"{option}: {path} is a folder; name a file")
+    make_folder(str(path.parent))
+
+
 def exists(url: str) -> bool:
     filesystem, path = file_system(url)
     filesystem.invalidate_cache()
@@ -135,7 +142,7 @@ def changed_at(url: str) -> float | None:
             return None
         raise
     times = [info[key] for key in ("mtime", "created", "LastModified", "updated", "last_modified") if info.get(key)]
-    return max((time.timestamp() if isinstance(time, datetime) else float(time) for time in times), default=None)
+    return max((at.timestamp() if isinstance(at, datetime) else float(at) for at in times), default=None)
 
 
 def names_in(url: str) -> list[str]:

@@ -39,15 +39,24 @@ def read_yaml(path: str | Path, *, overrides: Sequence[str] = ()) -> dict[str, A
     if not isinstance(data, dict):
         raise UserError(f"{path}: a job file is a mapping of keys to values")
     for override in overrides:
-        key, separator, value = override.partition("=")
-        if not separator or not key:
-            raise UserError(f"--set {override}: expected key=value, for example --set output=out/run")
-        try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"--set {override}: not valid YAML: {' '.join(str(error).split())}") from error
-        _assign(data, key.split("."), parsed, override)
+        key, value = parse_override(override)
+        _assign(data, key.split("."), value, override)
     return data
+
+
+def parse_override(override: str) -> tuple[str, Any]:
+    """Key and YAML value of ``key=value``.
+
+    Raises:
+        UserError: It is malformed.
+    """
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set {override}: expected key=value, for example --set output=out/run")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _assign(data: dict[str, Any], keys: Sequence[str], value: Any, override: str) -> None:

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -17,8 +16,8 @@ from pipelines.evaluate.public_sets import PUBLIC_SETS
 from pipelines.evaluate.records import AUDIO_SUFFIXES
 from pipelines.evaluate.registry import SUITES, suite_named
 from pipelines.evaluate.suite import Figure, Outcome, Request, Settings, Suite
-from pipelines.files import sha256_of, write_text
-from pipelines.yaml_config import validate
+from pipelines.files import check_target, sha256_of, write_text
+from pipelines.yaml_config import parse_override, validate
 from schemas.errors import UserError
 
 FORMAT = "plait/evaluation/1"
@@ -84,8 +83,6 @@ def evaluate(
     settings = read_settings(suite.settings, overrides, name=name)
     request = Request(place, limit, seed, settings, lambda line: print(line, file=sys.stderr, flush=True))
     if out is not None:
-        from pipelines.infer.command import check_target
-
         check_target(out, option="--out")
     outcome = suite.run(lambda: _open(str(model)), request)
     return Evaluation(name, request, model, data is None, outcome)
@@ -111,13 +108,8 @@ def read_settings(model: type[Settings], overrides: Sequence[str], *, name: str)
     """
     values: dict[str, Any] = {}
     for override in overrides:
-        key, separator, value = override.partition("=")
-        if not separator or not key:
-            raise UserError(f"--set {override}: expected key=value")
-        try:
-            values[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"--set {override}: not valid YAML: {' '.join(str(error).split())}") from error
+        key, value = parse_override(override)
+        values[key] = value
     if values and not model.model_fields:
         raise UserError(f"evaluate {name}: there is nothing to --set")
     return validate(model, values, where=f"evaluate {name}")

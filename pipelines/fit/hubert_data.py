@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 import torchaudio
 
+from pipelines.fit.encoders import encoder_of
 from pipelines.fit.frames import sample_frames
 from pipelines.fit.hubert_network import Geometry
 from pipelines.fit.kmeans import arithmetic_on, fit_codebook, standardisation
@@ -22,7 +23,6 @@ from schemas.errors import RecordError, UserError
 from schemas.records import SAMPLE_RATE_HZ, TokenIds, Utterance, Waveform
 from transforms.devices import Device, pick_device
 from transforms.kmeans import Codebook, Features
-from transforms.registry import config_class
 from transforms.units.protocol import FeatureConfig
 from transforms.units.quantizer import NearestCentroid
 
@@ -137,9 +137,8 @@ def _extractor(
 
 
 def features_of(backend: dict[str, Any]) -> FeatureConfig:
-    """A units section without its codebook."""
-    config = config_class("units", str(backend.get("kind"))).model_validate({**backend, "codebook": "unused"})
-    return cast(FeatureConfig, config)
+    """Raises: UserError: The section has a codebook, or a wrong key."""
+    return cast(FeatureConfig, encoder_of(backend, where="fit hubert", key="fit.iterations.encoder"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Fits the pitch VQ-VAE on the F0 contours of a corpus (settings: Polyak et al. 2021, and RECIPE of Spirit LM)."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipelines.fit.report import FitData, Recordings, in_batches, write_card
+from pipelines.threads import torch_threads
 from pipelines.yaml_config import Section
 from schemas.errors import UserError
 from transforms.devices import Device, pick_device
@@ -60,20 +60,10 @@ def fit_pitch(
     Raises:
         UserError: No voiced speech, or no such device.
     """
-    with _one_thread(pick_device(config.device)) as device:
+    device = pick_device(config.device)
+    # on a processor torch's sums depend on how many threads make them, and so would the weights
+    with torch_threads(1 if device.type == "cpu" else None):
         return _fit(recordings, config, device, seed=seed, output=output, say=say)
-
-
-@contextmanager
-def _one_thread(device: torch.device) -> Iterator[torch.device]:
-    """On a processor torch's sums depend on how many threads make them, and so would the weights."""
-    before = torch.get_num_threads()
-    try:
-        if device.type == "cpu":
-            torch.set_num_threads(1)
-        yield device
-    finally:
-        torch.set_num_threads(before)
 
 
 def _fit(

@@ -7,18 +7,16 @@ from typing import Any, cast
 
 from pydantic import Field
 
+from pipelines.fit.encoders import encoder_of
 from pipelines.fit.frames import sample_frames
 from pipelines.fit.kmeans import arithmetic_on, check_clusters, fit_codebook, whitening
 from pipelines.fit.report import FitData, Recordings, in_batches, write_card
 from pipelines.fit.units_quality import QualityConfig, known_recordings, units_quality
-from pipelines.yaml_config import Section, validate
-from schemas.errors import UserError
+from pipelines.yaml_config import Section
 from schemas.records import Utterance
-from transforms.backend import BackendConfig
 from transforms.devices import Device
 from transforms.encoder import SpeechEncoderConfig
 from transforms.kmeans import Features
-from transforms.registry import config_class
 from transforms.units.protocol import FeatureConfig, FeatureExtractor
 
 _BATCH = 32
@@ -58,7 +56,7 @@ def fit_units(
             tell is said before anything is encoded.
     """
     path = output / "codebook.npz"
-    backend = _backend(config.encoder, path)
+    backend = encoder_of(config.encoder, where="fit units", key="fit.encoder", codebook=path)
     check_clusters(config.clusters, max_frames=config.max_frames, memory_frames=config.memory_frames)
     known = None if config.quality is None else known_recordings(config.quality)
     extractor = cast(FeatureConfig, backend).load_features()
@@ -99,16 +97,6 @@ def fit_units(
         fingerprint=fingerprint,
     )
     return figures
-
-
-def _backend(section: dict[str, Any], codebook: Path) -> BackendConfig:
-    """The config of the encoder that the new codebook will belong to."""
-    if "codebook" in section:
-        raise UserError("fit units: fit.encoder.codebook: it is what is fitted, into the job's output; leave it out")
-    settings = {**section, "codebook": str(codebook)}
-    return validate(
-        config_class("units", str(settings.get("kind"))), settings, where="fit units", section="fit.encoder"
-    )
 
 
 def _features(

@@ -32,6 +32,7 @@ from pipelines.fit.vocoder_losses import Judges, MelJudge
 from pipelines.fit.vocoder_reader import ReadingLoss, UnitReader, fit_reader
 from pipelines.fit.vocoder_sharpen import Sharpener
 from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_wave, true_mel
+from pipelines.threads import torch_threads
 from schemas.errors import UserError
 from schemas.records import Utterance
 from transforms.backend import digest_json
@@ -71,12 +72,8 @@ def fit_vocoder(
         UserError: Fewer than two recordings, a speaker that is named is not among them, or units come more seldom than
             the voice takes them.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
-    try:
+    with torch_threads(config.threads):
         return _Fit(recordings, config, seed=seed, say=say, work=work).run(output)
-    finally:
-        torch.set_num_threads(threads)
 
 
 class _Fit:

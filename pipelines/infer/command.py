@@ -7,7 +7,7 @@ from typing import Any
 import soundfile as sf
 
 from pipelines.config import resolve_backends
-from pipelines.files import make_folder
+from pipelines.files import check_target
 from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Output, Part, Speech, Text
 from pipelines.infer.spiritlm import is_spiritlm
@@ -103,13 +103,6 @@ def write_parts(parts: Sequence[Part], wav: Path) -> list[str]:
                 file.write(part.audio)
         lines.append(str(wav))
     return lines
-
-
-def check_target(path: Path, *, option: str) -> None:
-    """Raises UserError where no file can be written to this path; asked before what takes long."""
-    if path.is_dir():
-        raise UserError(f"{option}: {path} is a folder; name a file")
-    make_folder(str(path.parent))
 
 
 def generate(

@@ -7,10 +7,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pipelines.files import local_path, make_folder
 from pipelines.lock import lock
+from pipelines.threads import torch_threads
 from pipelines.train.config import BaseModelConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
 from pipelines.train.distributed import World, joined_world
@@ -47,7 +46,7 @@ def train(config: TrainConfig, *, say: Say | None = None) -> dict[str, Any]:
     # before the training: a tokenizer that cannot be extended is told of now, not at the end
     tokenizer = extended_tokenizer(corpus.tokenizer, corpus.layout)
     with (
-        _threads(config.threads),
+        torch_threads(config.threads),
         _stop_requests() as stopped,
         joined_world() as world,
         _only_writer(config.output, world),
@@ -84,17 +83,6 @@ def _only_writer(output: str, world: World) -> Iterator[None]:
         if world.any(refusal is not None):
             raise refusal or UserError(f"output: another run writes {output}")
         yield
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    try:
-        if count is not None:
-            torch.set_num_threads(count)
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
