@@ -1,13 +1,15 @@
 """Checkpoints: a folder a step, which appears under its name only when it is whole.
 
 ``model.safetensors``, ``optimizer.pt`` (by parameter names; opens with ``weights_only=True``), ``state.json`` (step,
-loader, counters). They hold whole tensors whatever the number of ranks, so another number of ranks can go on.
+loader, counters), and what else an exported model has, so that it opens as one. They hold whole tensors whatever the
+number of ranks, so another number of ranks can go on.
 """
 
 import json
 import os
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +54,12 @@ def save(
     state: dict[str, Any],
     keep: int,
     best: int | None = None,
+    describe: Callable[[Path], None],
     world: World,
 ) -> None:
     """Write the checkpoint of ``state["step"]``; remove all but the ``keep`` latest and that of step ``best``.
 
-    Every rank must call it; the first one writes.
+    Every rank must call it; the first one writes. ``describe`` adds what makes the folder a model.
     """
     target = step_folder(folder, state["step"])
     if world.any(target.exists()):
@@ -70,7 +73,8 @@ def save(
         save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
         torch.save(moments, partial / "optimizer.pt")
         (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        for path in partial.iterdir():
+        describe(partial)
+        for path in filter(Path.is_file, partial.rglob("*")):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         partial.rename(target)

@@ -6,6 +6,7 @@ under the ids of the layout.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,40 +25,52 @@ SPACE = "\u2581"
 _INPUTS = ["input_ids", "attention_mask"]  # without the token_type_ids that causal models refuse
 
 
-def export_model(
-    folder: Path,
-    *,
-    model: Any,
-    weights: dict[str, Any],
-    corpus: TrainingCorpus,
-    tokenizer: Any,
-    context: int,
-    training: dict[str, Any],
-) -> None:
-    """Write weights, configs, tokenizers and, last, ``plait.json``.
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an export tells beside the weights.
 
     Args:
-        weights: The model's, unsharded.
         tokenizer: From ``extended_tokenizer``.
+        training: The record of the training, as JSON values.
     """
-    from transformers import GenerationConfig
 
-    text = corpus.tokenizer
-    ends = {"bos_token_id": text.bos_id, "eos_token_id": text.eos_id, "pad_token_id": text.eos_id}
-    model.generation_config = GenerationConfig(**ends)
+    corpus: TrainingCorpus
+    tokenizer: Any
+    context: int
+    training: dict[str, Any]
+
+
+def export_model(folder: Path, *, model: Any, weights: dict[str, Any], about: About) -> None:
+    """Write weights, which are the model's, unsharded, and what ``describe_model`` writes."""
+    model.generation_config = generation_config(about.corpus.tokenizer)
     model.save_pretrained(folder, state_dict=weights)
+    describe_model(folder, model=model, about=about)
+
+
+def describe_model(folder: Path, *, model: Any, about: About) -> None:
+    """Write configs, tokenizers and, last, ``plait.json``: all that makes a folder of weights a model."""
+    corpus = about.corpus
+    model.config.save_pretrained(folder)
+    generation_config(corpus.tokenizer).save_pretrained(folder)
     copy_text_tokenizer(corpus.tokenizer_path, folder / TEXT_TOKENIZER)
-    tokenizer.model_max_length = context
-    tokenizer.save_pretrained(folder)
-    about = {
+    about.tokenizer.model_max_length = about.context
+    about.tokenizer.save_pretrained(folder)
+    described = {
         "format": FORMAT,
         "layout": corpus.layout.to_json(),
         "hops": corpus.hops,
-        "context": context,
+        "context": about.context,
         "text_tokenizer": TEXT_TOKENIZER,
-        "training": training,
+        "training": about.training,
     }
-    write_text(str(folder / PLAIT_FILE), dump_json(about))
+    write_text(str(folder / PLAIT_FILE), dump_json(described))
+
+
+def generation_config(text: TextTokenizer) -> Any:
+    """Greedy, and of the text tokenizer's ends; a base's own is left behind."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(bos_token_id=text.bos_id, eos_token_id=text.eos_id, pad_token_id=text.eos_id)
 
 
 def extended_tokenizer(text: TextTokenizer, layout: VocabularyLayout) -> Any:

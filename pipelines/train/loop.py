@@ -13,7 +13,7 @@ from pipelines.threads import torch_threads
 from pipelines.train.config import BaseModelConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
 from pipelines.train.distributed import World, joined_world
-from pipelines.train.export import export_model, extended_tokenizer, text_tokenizer_of
+from pipelines.train.export import export_model, text_tokenizer_of
 from pipelines.train.trainer import LOG_FILE, Say, Trainer
 from schemas.errors import UserError
 
@@ -43,8 +43,6 @@ def train(config: TrainConfig, *, say: Say | None = None) -> dict[str, Any]:
         else None,
         baked=config.data.baked,
     )
-    # before the training: a tokenizer that cannot be extended is told of now, not at the end
-    tokenizer = extended_tokenizer(corpus.tokenizer, corpus.layout)
     with (
         torch_threads(config.threads),
         _stop_requests() as stopped,
@@ -57,15 +55,7 @@ def train(config: TrainConfig, *, say: Say | None = None) -> dict[str, Any]:
         if finished:
             weights = trainer.whole_weights()
             if world.is_first:
-                export_model(
-                    folder,
-                    model=trainer.model,
-                    weights=weights,
-                    corpus=corpus,
-                    tokenizer=tokenizer,
-                    context=config.data.context,
-                    training={"config": config.model_dump(mode="json"), **figures},
-                )
+                export_model(folder, model=trainer.model, weights=weights, about=trainer.about(figures))
             world.wait()
     return figures
 

@@ -21,6 +21,7 @@ from pipelines.train import checkpoint
 from pipelines.train.config import TrainConfig
 from pipelines.train.corpus import TrainingCorpus
 from pipelines.train.distributed import World, check_rows, shard_model
+from pipelines.train.export import About, describe_model, extended_tokenizer
 from pipelines.train.journal import LOG_FILE, Journal
 from pipelines.train.loader import Batch, Loader
 from pipelines.train.model import build_model
@@ -61,6 +62,7 @@ class Trainer:
         check_rows(self.world, sequences=config.data.sequences, micro_batches=config.data.micro_batches)
         self.device = _device(config, self.world)
         text = corpus.tokenizer
+        self.tokenizer = extended_tokenizer(text, corpus.layout)  # refused now, where it cannot be, not at the end
         self.model, self.init = build_model(
             config.model,
             layout=corpus.layout,
@@ -144,8 +146,16 @@ class Trainer:
             state=state,
             keep=self.config.keep_checkpoints,
             best=self.progress.best_step,
+            describe=lambda folder: describe_model(
+                folder, model=self.model, about=self.about({"finished": False, **asdict(self.progress)})
+            ),
             world=self.world,
         )
+
+    def about(self, figures: dict[str, Any]) -> About:
+        """What an export of this moment tells beside its weights."""
+        training = {"config": self.config.model_dump(mode="json"), **figures}
+        return About(self.corpus, self.tokenizer, self.config.data.context, training)
 
     def whole_weights(self) -> dict[str, torch.Tensor]:
         return checkpoint.whole_weights(self.model)

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, LlamaConfig, LlamaForCausalLM, Qwen2Config
 
+from pipelines.infer.model import SpeechTextModel
+from pipelines.infer.parts import Speech, Text
 from pipelines.train.config import BaseModelConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
 from pipelines.train.export import extended_tokenizer, fast_from_sentencepiece, read_about
@@ -73,6 +75,22 @@ def test_plait_json_says_what_the_weights_do_not(folder, toy_run):
     assert load_tokenizer(folder / about["text_tokenizer"]).fingerprint == corpus.layout.text_fingerprint
     with pytest.raises(UserError, match=r"plait\.json"):
         read_about(folder / "checkpoints")
+
+
+def test_a_checkpoint_is_a_model_too(toy_run, tmp_path):
+    settings = {"output": str(tmp_path), "corpus": str(toy_run), "model": MODEL, "steps": 2, "checkpoint_every": 1}
+    train(TrainConfig.model_validate(settings | {"data": {"context": 64, "sequences": 2}, "device": "cpu"}))
+    first, last = (tmp_path / "checkpoints" / f"step-0000000{step}" for step in (1, 2))
+    for step in (first, last, tmp_path):
+        model = SpeechTextModel.load(step, device="cpu")
+        answer = model.generate([Text("red")], output="speech", max_new_tokens=4, temperature=0)
+        assert isinstance(answer[0], Speech)
+        assert AutoTokenizer.from_pretrained(step)("[TEXT]red").input_ids[1] == model.layout.text_marker
+    assert read_about(first)["training"]["step"] == 1
+    assert not read_about(last)["training"]["finished"]
+    assert read_about(tmp_path)["training"]["finished"]
+    left, right = load_file(last / "model.safetensors"), load_file(tmp_path / "model.safetensors")
+    assert all(torch.equal(left[name], right[name]) for name in right)
 
 
 def test_the_exported_tokenizer_has_the_ids_of_the_layout(folder):
