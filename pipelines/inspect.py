@@ -21,8 +21,15 @@ def inspect(shard: str, key: str | None, *, limit: int) -> Iterator[str]:
     """
     if not exists(shard):
         raise UserError(f"{shard}: no such shard; give the path of a .tar")
+    if not shard.endswith(".tar"):
+        raise UserError(f"{shard}: no shard; give the path of a .tar")
     folder = str(Path(shard).parent)
     manifest = ShardSet(folder).manifest
+    entry = next((entry for entry in manifest.shards if entry.name == Path(shard).name), None)
+    if entry is None:
+        raise UserError(f"{shard}: the manifest in {folder} knows no such shard; give one of a run's own")
+    if entry.records == 0:
+        yield "0 records"
     shown = 0
     for utterance_id, sample in read_samples(shard):
         if key is not None and key not in (utterance_id, key_of(utterance_id)):
@@ -36,7 +43,7 @@ def inspect(shard: str, key: str | None, *, limit: int) -> Iterator[str]:
         yield ""
         shown += 1
         if shown == limit and key is None:
-            yield f"... {next(e.records for e in manifest.shards if shard.endswith(e.name)) - shown} more"
+            yield f"... {entry.records - shown} more"
             break
     if shown == 0 and key is not None:
         raise UserError(f"{shard}: no record with the key {id_of(key)!r}")

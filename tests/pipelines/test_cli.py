@@ -148,6 +148,15 @@ def test_inspect_of_one_key_prints_its_words(small_corpus):
     assert "[Hu" in text
 
 
+def test_inspect_of_what_is_no_shard_of_the_run_is_one_line(small_corpus, tmp_path):
+    shutil.copytree(small_corpus / "out/corpus", tmp_path / "corpus")
+    shutil.copy(tmp_path / "corpus/shard-00001.tar", tmp_path / "corpus/copy.tar")
+    for name, message in (("copy.tar", "knows no such shard"), ("manifest.json", "no shard; give the path of a .tar")):
+        code, _, stderr = plait("inspect", str(tmp_path / "corpus" / name))
+        assert (code, stderr.count("\n")) == (2, 1)
+        assert message in stderr
+
+
 def test_importing_transforms_pulls_in_no_torch():
     code = (
         "import sys, transforms.registry as r;"
