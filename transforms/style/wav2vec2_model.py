@@ -1,6 +1,7 @@
 """Runs a wav2vec 2.0 sequence classifier second by second."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from schemas.records import SAMPLE_RATE_HZ, TokenIds, Waveform
 from transforms.devices import Device
 from transforms.units.hubert_model import HubertFeatures, load_weights
 from transforms.units.hubert_source import HubertSource
+from transforms.units.overflow import load_guarded
 from transforms.units.precision import Precision
 
 
@@ -24,7 +26,8 @@ class Wav2Vec2StyleEncoder:
         weights = load_weights(source.files[0])
         layers = int(source.config["num_hidden_layers"])
         mix = weights["layer_weights"].softmax(0) if source.config.get("use_weighted_layer_sum") else None
-        self._features = HubertFeatures(source, layer=layers, device=device, precision=precision, mix=mix)
+        load = partial(HubertFeatures, source, layer=layers, device=device, mix=mix)
+        self._features = load_guarded(lambda number_format: load(precision=number_format), precision, device)
         try:
             self._project, self._classify = (_linear(weights, name) for name in ("projector", "classifier"))
         except KeyError as error:

@@ -1,5 +1,6 @@
 """Phonetic units from a layer of a HuBERT (Hsu et al. 2021, 2106.07447), by k-means or a linear quantizer."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,10 +108,10 @@ class HubertUnitsConfig(BackendConfig):
 
     def load_features(self) -> FeatureExtractor:
         from transforms.units.hubert_model import HubertFeatures
+        from transforms.units.overflow import load_guarded
 
-        return HubertFeatures(
-            self.source, layer=self.layer, device=self.device, precision=self.precision, compiled=self.compile
-        )
+        load = partial(HubertFeatures, self.source, layer=self.layer, device=self.device, compiled=self.compile)
+        return load_guarded(lambda precision: load(precision=precision), self.precision, self.device)
 
     def load(self) -> SpeechEncoder:
         from transforms.units.quantizer import UnitsEncoder

@@ -11,8 +11,8 @@ Precision = Literal["auto", "fp32", "fp16", "bf16"]
 def pick_dtype(precision: Precision, device: "torch.device") -> "torch.dtype":
     """``auto`` is fp32 on a CPU and fp16 on a GPU.
 
-    Of the units of 70 bundled prompts 99.97 % are the same in fp16 as in fp32, 99.73 % in bf16. An overflow, which bf16
-    would not have, is noticed where units are made.
+    Of the units of 70 bundled prompts 99.97 % are the same in fp16 as in fp32, 99.73 % in bf16. What
+    overflows in fp16 is run again in fp32.
     """
     import torch
 

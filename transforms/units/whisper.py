@@ -1,5 +1,6 @@
 """Phonetic units from a middle layer of Whisper's encoder: 50 Hz features, averaged to 25 Hz, nearest centroid."""
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -84,11 +85,11 @@ class WhisperUnitsConfig(BackendConfig):
         return load_codebook(self.codebook_path).centroids
 
     def load_features(self) -> FeatureExtractor:
+        from transforms.units.overflow import load_guarded
         from transforms.units.whisper_model import WhisperFeatures
 
-        return WhisperFeatures(
-            self.model_path, layer=self.layer, device=self.device, precision=self.precision, compiled=self.compile
-        )
+        load = partial(WhisperFeatures, self.model_path, layer=self.layer, device=self.device, compiled=self.compile)
+        return load_guarded(lambda precision: load(precision=precision), self.precision, self.device)
 
     def load(self) -> SpeechEncoder:
         from transforms.units.quantizer import UnitsEncoder

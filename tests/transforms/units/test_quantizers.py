@@ -189,9 +189,9 @@ def test_blanks_repeat_the_last_code(ids):
         assert code == last
 
 
-def test_an_overflow_is_no_unit(points, tmp_path):
+def test_states_that_are_not_finite_are_no_units(points, tmp_path):
     np.save(tmp_path / "km.npy", points[:7])
-    with pytest.raises(UserError, match="overflow"):
+    with pytest.raises(UserError, match="not finite"):
         codes(tmp_path / "km.npy", np.full((3, 6), np.inf, np.float32))
 
 
