@@ -1,5 +1,7 @@
-"""Picks the device that a backend's config asks for."""
+"""Picks the device that a backend's config asks for, and how exactly it computes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from schemas.errors import UserError
@@ -23,3 +25,18 @@ def pick_device(name: Device) -> "torch.device":
         build = f"{torch.__version__}, CUDA {torch.version.cuda or 'not built in'}"
         raise UserError(f"device: cuda: there is no usable GPU on this machine (torch: {build}); take auto or cpu")
     return torch.device("cuda" if usable else "cpu")
+
+
+@contextmanager
+def exact_inference() -> Iterator[None]:
+    """Inference in which float32 is float32 on a GPU too; cuDNN's convolutions would round it to TF32's 10 bits."""
+    import torch
+
+    cudnn = torch.backends.cudnn
+    before = cudnn.allow_tf32
+    cudnn.allow_tf32 = False
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        cudnn.allow_tf32 = before

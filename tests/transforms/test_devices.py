@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from schemas.errors import UserError
-from transforms.devices import pick_device
+from transforms.devices import exact_inference, pick_device
 
 
 @pytest.mark.parametrize(("usable", "auto"), [(True, "cuda"), (False, "cpu")])
@@ -20,3 +20,11 @@ def test_a_gpu_that_is_not_there_is_the_users_mistake(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"device: cuda: there is no usable GPU.*take auto or cpu"):
         pick_device("cuda")
+
+
+def test_no_rounding_of_convolutions_while_inference_lasts():
+    before = torch.backends.cudnn.allow_tf32
+    with exact_inference():
+        assert torch.is_inference_mode_enabled()
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before

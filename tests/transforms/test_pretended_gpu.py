@@ -35,6 +35,8 @@ def run(func, args, kwargs):
     strangers = [t.shape for t in tensors if t.dim() and not isinstance(t, OnGpu)]
     assert not (known and strangers) or func._schema.name in MAY_MIX, f"{func}: {strangers} are not on the GPU"
     assert not known or func.namespace == "aten", f"{func} is for CPUs"
+    if known and func._schema.name in ("aten::convolution", "aten::conv1d"):
+        assert tensors[0].dtype != torch.float32 or not torch.backends.cudnn.allow_tf32
     there = kwargs["device"].type == "meta" if kwargs.get("device") else bool(known)
     kwargs = {k: {"device": torch.device("cpu"), "pin_memory": False}.get(k, v) if v else v for k, v in kwargs.items()}
     out = func(*tree_map_only(OnGpu, lambda t: t.inner, args), **tree_map_only(OnGpu, lambda t: t.inner, kwargs))

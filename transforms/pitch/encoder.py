@@ -8,7 +8,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from schemas.records import TokenIds, Waveform
-from transforms.devices import Device, pick_device
+from transforms.devices import Device, exact_inference, pick_device
 from transforms.pitch.contour import F0Contour, normalised
 from transforms.pitch.fcpe_f0 import FcpeF0
 from transforms.pitch.shape import FRAMES_PER_CODE
@@ -36,7 +36,7 @@ class FcpePitchEncoder:
         """Codes of a contour whose length is a multiple of 16; shape ``(frames / 16,)``."""
         return self.encode_contours([contour])[0]
 
-    @torch.inference_mode()
+    @exact_inference()
     def encode_contours(self, contours: Sequence[F0Contour]) -> list[TokenIds]:
         """The same of several."""
         ids = [np.empty(0, dtype=np.int32)] * len(contours)

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from schemas.errors import UserError
 from schemas.records import Waveform
 from transforms.cpu_layers import pack_linears
+from transforms.devices import exact_inference
 from transforms.pitch.contour import F0Contour, to_200_hz
 from transforms.pitch.fcpe import fcpe_path
 from transforms.pitch.fcpe_mel import log_mel
@@ -48,7 +49,7 @@ class FcpeF0:
         """F0 at 200 Hz, ``16 * ceil(num_samples / 1280)`` frames."""
         return self.contours([waveform])[0]
 
-    @torch.inference_mode()
+    @exact_inference()
     def contours(self, waveforms: Sequence[Waveform]) -> list[F0Contour]:
         """F0 at 200 Hz of each recording, ``16 * ceil(num_samples / 1280)`` frames."""
         mels_FM = [self._log_mel(samples) for samples in to_device(waveforms, self._device)]

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from schemas.errors import UserError
 from schemas.records import Waveform
-from transforms.devices import Device, pick_device
+from transforms.devices import Device, exact_inference, pick_device
 from transforms.kmeans import Features
 from transforms.units.batching import GPU_PADDED_FRAMES, length_buckets
 from transforms.units.hubert_net import HubertNet, read_state
@@ -74,7 +74,7 @@ class HubertFeatures:
         """float32, shape ``(ceil(num_samples / hop), hidden size)`` each; the tail is padded with silence."""
         return [states_TD.cpu().numpy() for states_TD in self.hidden(waveforms)]
 
-    @torch.inference_mode()
+    @exact_inference()
     def hidden(self, waveforms: Sequence[Waveform]) -> list[Tensor]:
         """The same as float32 tensors on the model's device."""
         convolved_TC = self._convolved([self._whole(samples) for samples in to_device(waveforms, self._device)])

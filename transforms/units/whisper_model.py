@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from schemas.errors import UserError
 from schemas.records import Waveform
 from transforms.cpu_layers import pack_linears
-from transforms.devices import Device, pick_device
+from transforms.devices import Device, exact_inference, pick_device
 from transforms.kmeans import Features
 from transforms.units.batching import GPU_PADDED_FRAMES, MAX_PADDED_FRAMES, length_buckets
 from transforms.units.ctranslate2_format import read_variables
@@ -55,7 +55,7 @@ class WhisperFeatures:
         """float32, shape ``(ceil(num_samples / 640), dim)`` each."""
         return [states_TD.cpu().numpy() for states_TD in self.hidden(waveforms)]
 
-    @torch.inference_mode()
+    @exact_inference()
     def hidden(self, waveforms: Sequence[Waveform]) -> list[Tensor]:
         """The same as tensors on the model's device."""
         mels_MF = [self._log_mel(samples) for samples in to_device(waveforms, self._device)]
