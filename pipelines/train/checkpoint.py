@@ -104,7 +104,7 @@ def restore(path: Path, *, model: Any, optimizer: torch.optim.Optimizer) -> dict
             raise ValueError(f"no weights for {', '.join(lost[:3])}")
         options = StateDictOptions(full_state_dict=True, strict=False)
         set_model_state_dict(model, weights, options=options)
-        moments = torch.load(path / "optimizer.pt", map_location="cpu", weights_only=True)
+        moments = torch.load(path / "optimizer.pt", map_location="cpu", mmap=True, weights_only=True)
         set_optimizer_state_dict(model, optimizer, moments, options=StateDictOptions(full_state_dict=True))
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
