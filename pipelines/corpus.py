@@ -5,7 +5,7 @@ other rows or another plan. The manifest is assembled last, from the commits.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TypeVar, cast
@@ -52,6 +52,7 @@ class Batch:
             samples=sum(u.num_samples for u in self.records if isinstance(u, Utterance)),
             failed=sum(letter.outcome == "failed" for letter in self.dropped),
             dropped=count_causes(self.dropped),
+            examples=example_of_each_cause(self.dropped),
             seconds=self.seconds,
         )
 
@@ -71,7 +72,7 @@ class CorpusPart:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a worker tells the driver of a shard that it committed: figures alone, however much was dropped.
+    """What a worker tells the driver of a shard that it committed: figures, however much was dropped.
 
     Args:
         began, ended: Clock, in seconds since the epoch.
@@ -82,6 +83,7 @@ class ShardResult:
     samples: int
     failed: int
     dropped: dict[str, int]
+    examples: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     began: float = 0.0
     ended: float = 0.0
@@ -94,6 +96,7 @@ class ShardResult:
             samples=commit.entry.counts.get("samples", 0),
             failed=sum(letter.outcome == "failed" for letter in commit.dropped),
             dropped=count_causes(commit.dropped),
+            examples=example_of_each_cause(commit.dropped),
         )
 
 
@@ -284,3 +287,15 @@ def count_causes(dropped: Sequence[DeadLetter]) -> dict[str, int]:
         cause = f"{letter.stage}/{letter.code}"
         causes[cause] = causes.get(cause, 0) + 1
     return causes
+
+
+def example_of_each_cause(dropped: Iterable[DeadLetter]) -> dict[str, str]:
+    """The sentence with the lowest id."""
+    examples: dict[str, str] = {}
+    for letter in dropped:
+        add_example(examples, f"{letter.stage}/{letter.code}", f"{letter.utterance_id}: {letter.detail}")
+    return examples
+
+
+def add_example(examples: dict[str, str], cause: str, example: str) -> None:
+    examples[cause] = min(example, examples.get(cause, example))

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pipelines.config import MetricsConfig
-from pipelines.corpus import ShardResult, add_up
+from pipelines.corpus import ShardResult, add_example, add_up
 from pipelines.engines.protocol import BatchDone
 from pipelines.metrics import update_metrics
 from pipelines.progress import meter
@@ -30,6 +30,7 @@ class _Sums:
     samples: int = 0
     failed: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, records: int, more: "BatchDone | ShardResult | _Sums") -> None:
@@ -38,6 +39,8 @@ class _Sums:
         self.failed += more.failed
         add_up(self.dropped, more.dropped)
         add_up(self.seconds, more.seconds)
+        for cause, example in more.examples.items():
+            add_example(self.examples, cause, example)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Snapshot:
 
     Args:
         records: Accounted for so far, of ``total``; ``failed`` and ``dropped`` (by stage/code) are among them.
+        examples: One of each cause, as ``id: sentence``, the most frequent cause first.
         hours: Of audio that came out, of this run's and of standing shards; ``new_hours`` of this run's alone.
         seconds_by_stage: Spent in this run, summed over the workers.
         queued_shards: Of which nothing was heard yet.
@@ -58,6 +62,7 @@ class Snapshot:
     records: int
     failed: int
     dropped: dict[str, int]
+    examples: dict[str, str]
     hours: float
     new_hours: float
     seconds_by_stage: dict[str, float]
@@ -74,8 +79,13 @@ class Snapshot:
         """How much was dropped, and by what most."""
         if not self.dropped:
             return ""
-        cause, number = max(self.dropped.items(), key=lambda item: (item[1], item[0]))
+        cause, number = next(iter(self.dropped.items()))
         return f"{sum(self.dropped.values())} dropped, most by {cause} ({number})"
+
+    @property
+    def told_worst(self) -> str:
+        """The same with an example."""
+        return f"{self.worst}, such as {next(iter(self.examples.values()))}" if self.examples else self.worst
 
 
 class Tally:
@@ -123,13 +133,15 @@ class Tally:
         for part in (self._done, *self._flying.values()):
             sums.add(part.records, part)
         elapsed = self._clock() - self._began
+        dropped = dict(sorted(sums.dropped.items(), key=lambda item: (-item[1], item[0])))
         new = sums.records - self._stood
         busy = sum(sums.seconds.get(stage, 0.0) for stage in self._gpu_stages)
         return Snapshot(
             total=self._total,
             records=sums.records,
             failed=sums.failed,
-            dropped=dict(sorted(sums.dropped.items(), key=lambda item: (-item[1], item[0]))),
+            dropped=dropped,
+            examples={cause: sums.examples[cause] for cause in dropped if cause in sums.examples},
             hours=round(sums.samples / SAMPLE_RATE_HZ / 3600, 4),
             new_hours=round((sums.samples - self._stood_samples) / SAMPLE_RATE_HZ / 3600, 6),
             seconds_by_stage={name: round(spent, 2) for name, spent in sums.seconds.items()},

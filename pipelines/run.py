@@ -65,7 +65,8 @@ def _run(config: RunConfig, folder: RunFolder, still_ours: Check) -> dict[str, A
         make_folder(url)
     write_text(join(config.output, "run.yaml"), config.to_yaml())
     began = time.perf_counter()
-    manifest, seconds = build_store(config, folder, still_ours)
+    manifest, now = build_store(config, folder, still_ours)
+    seconds = dict(now.seconds_by_stage)
     for name, work in (("tokenizer", prepare_tokenizer), ("bake", bake)):
         start = time.perf_counter()
         work(config, folder)
@@ -74,6 +75,8 @@ def _run(config: RunConfig, folder: RunFolder, still_ours: Check) -> dict[str, A
     figures["wall_seconds"] = round(time.perf_counter() - began, 2)
     update_metrics(config.output, "corpus", figures)
     remove(folder.work)
+    for cause, example in now.examples.items():
+        print(f"dropped by {cause}: {now.dropped[cause]}, such as {example}", flush=True)
     return figures
 
 
@@ -99,8 +102,8 @@ def corpus_job(config: RunConfig, folder: RunFolder, parted: Parted) -> CorpusJo
     )
 
 
-def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tuple[Manifest, dict[str, float]]:
-    """The token store, and the seconds that each stage took; shards that stand already are kept."""
+def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tuple[Manifest, Snapshot]:
+    """The token store, and where the run stands after it; shards that stand already are kept."""
     num_shards = config.store.shards
     _check_shards(folder, num_shards)
     rows_folder = join(folder.work, "rows")
@@ -140,8 +143,8 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
     manifest = write_store_manifest(folder, job, encoder_configs(config), inputs=parted.total, seed=config.seed)
     now = tally.snapshot()
     if manifest.records == 0:
-        raise EngineError(f"no utterance reached a shard; {now.worst}; see {folder.dropped}")
-    return manifest, now.seconds_by_stage
+        raise EngineError(f"no utterance reached a shard; {now.told_worst}; see {folder.dropped}")
+    return manifest, now
 
 
 def _build_shards(
@@ -163,7 +166,8 @@ def _build_shards(
 def _stop_if_sick(now: Snapshot, max_failed_ratio: float) -> None:
     if now.failed >= FEWEST_FAILURES_TO_STOP and now.failed > max_failed_ratio * now.total:
         raise EngineError(
-            f"{now.failed} of {now.total} records failed, more than max_failed_ratio {max_failed_ratio}; {now.worst}"
+            f"{now.failed} of {now.total} records failed, more than max_failed_ratio {max_failed_ratio}; "
+            f"{now.told_worst}"
         )
 
 

@@ -22,6 +22,7 @@ class BatchDone:
         records: Records that went in.
         samples: Audio that came out, in samples.
         dropped: Number of dead letters by ``stage/code``, of failures alone in ``failed``.
+        examples: One of each, as ``id: sentence``.
         seconds: Spent by stage.
     """
 
@@ -30,6 +31,7 @@ class BatchDone:
     samples: int
     failed: int
     dropped: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
 

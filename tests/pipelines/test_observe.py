@@ -1,6 +1,7 @@
 """What is told of a run adds up, wherever it is told."""
 
 import socket
+from typing import Any
 from urllib.request import urlopen
 
 from hypothesis import given
@@ -22,15 +23,16 @@ class FakeClock:
 
 
 def batch(shard: int, records: int, dropped: int = 0) -> BatchDone:
-    causes = {"align/gate_coverage": dropped} if dropped else {}
-    return BatchDone(
-        shard, records, samples=16_000 * (records - dropped), failed=0, dropped=causes, seconds={"units": 2.0}
-    )
+    return BatchDone(shard, records, samples=16_000 * (records - dropped), failed=0, **told(shard, dropped))
 
 
 def result(shard: int, records: int, dropped: int = 0) -> ShardResult:
+    return ShardResult(shard, records, samples=16_000 * records, failed=0, **told(shard, dropped))
+
+
+def told(shard: int, dropped: int) -> dict[str, Any]:
     causes = {"align/gate_coverage": dropped} if dropped else {}
-    return ShardResult(shard, records, samples=16_000 * records, failed=0, dropped=causes, seconds={"units": 2.0})
+    return {"dropped": causes, "examples": dict.fromkeys(causes, f"{shard}: too little"), "seconds": {"units": 2.0}}
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 3)), min_size=1, max_size=6))
@@ -44,6 +46,8 @@ def test_batches_and_results_say_the_same(shards):
         done.shard(result(number, kept, dropped))
     first, second = flying.snapshot(), done.snapshot()
     assert (first.records, first.hours, first.dropped) == (second.records, second.hours, second.dropped)
+    lossy = [number for number, (_, dropped) in enumerate(shards) if dropped]
+    assert first.examples == second.examples == (told(lossy[0], 1)["examples"] if lossy else {})
     assert first.records == total
     assert (first.shards_done, second.shards_done) == (0, len(shards))
     assert first.queued_shards == second.queued_shards == 0

@@ -349,6 +349,14 @@ def test_metrics_say_what_came_of_every_record(small_corpus):
     assert figures["words_aligned"] > 50
 
 
+def test_a_run_shows_a_sentence_of_each_cause(small_corpus, capsys):
+    run(job(small_corpus, output="out"))
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("dropped by ")]
+    letters = read_dropped(str(small_corpus / "out/dropped.parquet"))
+    assert len(told) == len({(letter.stage, letter.code) for letter in letters})
+    assert all(any(f"{each.utterance_id}: {each.detail}" in line for each in letters) for line in told)
+
+
 def test_base_streams_have_units_alone(small_corpus):
     shutil.copytree(small_corpus / "out", small_corpus / "base")
     run(job(small_corpus, output="base", overrides=("interleave.streams=base",)))
@@ -361,7 +369,10 @@ def test_base_streams_have_units_alone(small_corpus):
 def test_a_corpus_of_failures_fails_the_run(tmp_path):
     bad = {f"missing-{n}": (str(tmp_path / f"no-{n}.wav"), "Hello.") for n in range(3)}
     write_table(tmp_path / "corpus.tsv", (), bad)
-    with pytest.raises(EngineError, match=r"no utterance reached a shard; 3 dropped, most by decode/missing_file"):
+    with pytest.raises(
+        EngineError,
+        match=r"no utterance reached a shard; .*decode/missing_file .3., such as missing-0: ",
+    ):
         run(job(tmp_path, output="out"))
     assert len(read_dropped(str(tmp_path / "out/dropped.parquet"))) == 3
 
@@ -369,7 +380,7 @@ def test_a_corpus_of_failures_fails_the_run(tmp_path):
 def test_too_many_failures_stop_the_run(tmp_path):
     bad = {f"missing-{n:02}": (str(tmp_path / f"no-{n}.wav"), "Hello.") for n in range(30)}
     write_table(tmp_path / "corpus.tsv", ("hello-world",), bad)
-    with pytest.raises(EngineError, match="max_failed_ratio"):
+    with pytest.raises(EngineError, match=r"max_failed_ratio .* such as missing-.*no-.*wav"):
         run(job(tmp_path, output="out"))
 
 
