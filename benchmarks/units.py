@@ -24,7 +24,7 @@ from pipelines.evaluate.suites.units import Labels, read_labelled, unit_quality
 from pipelines.fit.abx import abx_error, choose_items
 from pipelines.fit.abx_items import items_of_labels
 from pipelines.fit.frames import sample_frames
-from pipelines.fit.hubert_data import mfcc_39
+from pipelines.fit.hubert_targets import mfcc_39
 from pipelines.fit.job import load_fit, recordings_of
 from pipelines.fit.kmeans import Projection, fit_codebook, standardisation, whitening
 from schemas.records import SAMPLE_RATE_HZ, TokenIds, Waveform

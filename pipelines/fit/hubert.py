@@ -19,8 +19,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings, features_of, make_targets
+from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings
 from pipelines.fit.hubert_network import Pretraining, build_model
+from pipelines.fit.hubert_targets import features_of, make_targets
 from pipelines.fit.hubert_training import Processes, TrainingSettings, train
 from pipelines.fit.report import FitData, IndexedRecordings, write_card
 from pipelines.yaml_config import Section

@@ -18,8 +18,9 @@ from transformers import HubertModel
 
 from pipelines.fit import hubert_training
 from pipelines.fit.hubert import HubertFitConfig
-from pipelines.fit.hubert_data import Batches, Crops, MaskedBatch, TargetedRecordings, mfcc_39
+from pipelines.fit.hubert_data import Batches, Crops, MaskedBatch, TargetedRecordings
 from pipelines.fit.hubert_network import Geometry, build_model
+from pipelines.fit.hubert_targets import mfcc_39
 from pipelines.fit.job import fit
 from schemas.errors import UserError
 from schemas.records import SourceRow, Utterance
