@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,7 @@ from pipelines.fit.hubert_network import Pretraining, build_model
 from pipelines.fit.hubert_targets import features_of, make_targets
 from pipelines.fit.hubert_training import Processes, TrainingSettings, train
 from pipelines.fit.report import FitData, IndexedRecordings, write_card
+from pipelines.fit.speeds import AtSpeeds
 from pipelines.yaml_config import Section
 from schemas.records import SourceRow
 from transforms.backend import digest_json
@@ -39,12 +40,15 @@ class Iteration(Section):
     Args:
         targets: ``mfcc``, ``encoder`` (needs ``encoder``, a units section without codebook), or ``layer`` (needs
             ``layer`` of the model that the iteration before has made).
+        components: Whitened principal components of the targets' features that are clustered; null clusters the
+            standardised features. Of Whisper's layer, 128 give clusters nearer to phones.
     """
 
     targets: Literal["mfcc", "encoder", "layer"] = "mfcc"
     encoder: dict[str, Any] | None = None
     layer: int | None = Field(default=None, ge=1)
     clusters: int = Field(default=100, ge=2)
+    components: int | None = Field(default=None, ge=1)
     steps: int = Field(default=250_000, ge=1)
 
     @model_validator(mode="after")
@@ -64,6 +68,7 @@ class HubertFitConfig(Section):
             convolutions. A group norm there would make a crop's frames depend on the crop.
         batch_s: Seconds of speech in a step, over all processes.
         crop_s: Longer recordings are cut, anew each time.
+        speeds: Every recording is learnt at each, as one more recording: other voices for a corpus of few.
         mask_share: Share of frames at which a masked span starts.
         mask_frames: Its length.
         masked_weight: Of the masked frames' loss; the rest is the heard frames' (alpha in the paper's section II-C). 1
@@ -77,6 +82,7 @@ class HubertFitConfig(Section):
     )
     batch_s: float = Field(default=2800.0, gt=0)
     crop_s: float = Field(default=15.6, gt=0)
+    speeds: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = Field(default=(1.0,), min_length=1)
     mask_share: float = Field(default=0.08, gt=0, lt=1)
     mask_frames: int = Field(default=10, ge=1)
     masked_weight: float = Field(default=1.0, gt=0, le=1)
@@ -93,6 +99,8 @@ class HubertFitConfig(Section):
     def _first(self) -> "HubertFitConfig":
         if self.iterations[0].targets == "layer":
             raise ValueError("the first iteration has no model yet: its targets are mfcc or encoder")
+        if len(set(self.speeds)) < len(self.speeds):
+            raise ValueError("speeds: each stands once")
         return self
 
 
@@ -132,11 +140,13 @@ class _Fit:
         processes: "Processes",
         say: Callable[[str], None],
     ) -> None:
-        self._recordings, self._config, self._seed, self._work = recordings, config, seed, work
+        self._recordings, self._corpus = AtSpeeds(recordings, config.speeds), len(recordings.rows)
+        self._config, self._seed, self._work = config, seed, work
         self._processes = processes
         self._say = say if processes.is_first else lambda _: None
         self.data = FitData()
-        self._depends: list[object] = [config.architecture, seed, config.max_frames, _digest_of_rows(recordings.rows)]
+        rows = _digest_of_rows(self._recordings.rows)
+        self._depends: list[object] = [config.architecture, seed, config.max_frames, rows]
 
     def iterate(self, number: int, iteration: Iteration, before: Path | None) -> tuple[Path, dict[str, float]]:
         """Targets, then training; the folder of the model and its figures."""
@@ -154,6 +164,7 @@ class _Fit:
                 backend,
                 hop_samples=network.hop_samples,
                 clusters=iteration.clusters,
+                components=iteration.components,
                 max_frames=config.max_frames,
                 seed=self._seed,
                 device=config.device,
@@ -163,8 +174,8 @@ class _Fit:
         self._processes.wait()
         found = TargetedRecordings.load(targets_path, self._recordings)
         if number == 0 and self._processes.is_first:
-            found.count(self.data)
-        training, kept_apart = found.split(every=_KEPT_APART_EVERY)
+            found.count(self.data, corpus=self._corpus)
+        training, kept_apart = found.split(every=_KEPT_APART_EVERY, corpus=self._corpus)
         settings = TrainingSettings(
             steps=iteration.steps,
             learning_rate=config.learning_rate,

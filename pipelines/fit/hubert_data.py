@@ -39,15 +39,19 @@ class TargetedRecordings:
     def __len__(self) -> int:
         return len(self.places)
 
-    def split(self, *, every: int) -> tuple["TargetedRecordings", "TargetedRecordings"]:
+    def split(self, *, every: int, corpus: int) -> tuple["TargetedRecordings", "TargetedRecordings"]:
         """All but one in ``every``, and those.
+
+        Args:
+            corpus: Recordings of the corpus. Places beyond are the same ones at other speeds, and stay together.
 
         Raises:
             UserError: Fewer than two recordings.
         """
-        if len(self) < 2:
-            raise UserError(f"fit hubert: at least two recordings are needed, the corpus has {len(self)}")
-        apart = np.arange(len(self)) % every == 0
+        own, rank = np.unique(self.places % corpus, return_inverse=True)
+        if len(own) < 2:
+            raise UserError(f"fit hubert: at least two recordings are needed, the corpus has {len(own)}")
+        apart = rank % every == 0
         return self._chosen(~apart), self._chosen(apart)
 
     def _chosen(self, which: npt.NDArray[np.bool_]) -> "TargetedRecordings":
@@ -84,9 +88,11 @@ class TargetedRecordings:
         waveform = utterance.waveform.astype(np.float64)
         return np.asarray((waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7), dtype=np.float32)
 
-    def count(self, data: FitData) -> None:
+    def count(self, data: FitData, *, corpus: int) -> None:
+        """The recordings of the corpus once, at their first speed."""
         for place, num_samples in zip(self.places, self.samples, strict=True):
-            data.add(self.recordings.rows[int(place)], int(num_samples))
+            if place < corpus:
+                data.add(self.recordings.rows[int(place)], int(num_samples))
 
 
 @dataclass(frozen=True, slots=True)

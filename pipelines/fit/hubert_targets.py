@@ -1,6 +1,7 @@
 """What a HuBERT is to predict: every frame's cluster, of MFCCs, of an encoder's features or of a model's own layer."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import torchaudio
 
 from pipelines.fit.encoders import encoder_of
 from pipelines.fit.frames import sample_frames
-from pipelines.fit.kmeans import arithmetic_on, fit_codebook, standardisation
+from pipelines.fit.kmeans import arithmetic_on, fit_codebook, standardisation, whitening
 from pipelines.fit.report import IndexedRecordings, in_batches
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ, TokenIds, Utterance, Waveform
@@ -48,6 +49,7 @@ def make_targets(
     *,
     hop_samples: int,
     clusters: int,
+    components: int | None,
     max_frames: int,
     seed: int,
     device: Device,
@@ -58,6 +60,8 @@ def make_targets(
 
     Args:
         backend: A units section, or None for MFCCs.
+        components: Clusters lie in the space of so many whitened principal components; in that of the standardised
+            features when None.
         device: Where clusters are fitted and assigned; the backend's section has its own.
         hop_samples: Of the model that is to be trained.
 
@@ -82,7 +86,7 @@ def make_targets(
     )
     codebook, _ = fit_codebook(
         sample,
-        space=standardisation,
+        space=standardisation if components is None else partial(whitening, components=components),
         clusters=clusters,
         iterations=60,
         seed=seed,
@@ -99,16 +103,16 @@ def make_targets(
         lengths.append(len(codes))
         digests.append(utterance.audio_sha256)
         ids.append(codes.astype(np.uint16))
-    partial = path.with_suffix(".partial.npz")
+    unfinished = path.with_suffix(".partial.npz")
     np.savez(
-        partial,
+        unfinished,
         rows=np.array(places),
         samples=np.array(samples),
         lengths=np.array(lengths),
         digests=np.array(digests),
         ids=np.concatenate(ids),
     )
-    partial.replace(path)
+    unfinished.replace(path)
 
 
 def _assigner(codebook: Codebook, device: Device) -> Callable[[Features], TokenIds]:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +187,7 @@ def test_the_loss_falls(job_file, monkeypatch):
     def watched(logits, wanted, **options):
         loss = real(logits, wanted, **options)
         if not options:
-            losses.append(float(loss))
+            losses.append(loss.item())
         return loss
 
     monkeypatch.setattr(hubert_training.functional, "cross_entropy", watched)
@@ -240,6 +241,36 @@ def test_processes_share_each_batch_and_targets_lie_under_their_mask(lengths, wo
     assert (alone.masked.sum(1) > 0).all()
 
 
+@given(st.lists(st.booleans(), min_size=2, max_size=90).filter(lambda found: sum(found) > 1), st.integers(1, 3))
+def test_a_recording_is_kept_apart_at_all_speeds_or_none(found, speeds):
+    """Some of the corpus cannot be read at all, and are in no targets."""
+    corpus = len(found)
+    places = np.flatnonzero(found * speeds)
+    data = replace(fake_targets([1] * len(places)), places=places)
+    learnt, apart = (set((part.places % corpus).tolist()) for part in data.split(every=40, corpus=corpus))
+    assert learnt
+    assert apart
+    assert not learnt & apart
+    assert len(learnt | apart) == sum(found)
+
+
+def test_more_speeds_are_more_to_learn_and_no_more_data(whole, job_file):
+    folder = job_file.parent / "speeds"
+    overrides = [
+        f"output={folder}",
+        "fit.speeds=[1, 0.8]",
+        "fit.iterations=[{targets: mfcc, clusters: 12, components: 13, steps: 2}]",
+    ]
+    figures = fit("hubert", str(job_file), overrides=overrides, say=lambda _: None)
+    assert figures["iteration_0_masked_loss"] > 0
+    cards = [json.loads((path / "card.json").read_text()) for path in (whole[0], folder)]
+    assert cards[0]["fitted_on"] == cards[1]["fitted_on"]
+    with np.load(next((folder / "work").glob("targets-0-*.npz"))) as targets:
+        assert len(targets["samples"]) == 2 * len(IDS)
+        first, second = np.split(targets["samples"], 2)
+        assert np.abs(second * 0.8 - first).max() <= 1
+
+
 def test_recordings_of_like_length_go_together():
     lengths = np.random.default_rng(0).integers(10, 100, 200).tolist()
     crops = Crops(batch_s=10.0, crop_s=3.0, mask_share=0.1, mask_frames=5)
@@ -285,6 +316,8 @@ def test_mistakes_are_the_users(job_file):
         build_model({"hidden_sizes": 3}, seed=0)
     with pytest.raises(ValidationError, match="no model yet"):
         HubertFitConfig(iterations=({"targets": "layer", "layer": 1},))
+    with pytest.raises(ValidationError, match="each stands once"):
+        HubertFitConfig(speeds=(1, 1.1, 1.1))
     with pytest.raises(ValidationError, match="goes with"):
         HubertFitConfig(iterations=({"targets": "encoder"},))
     overrides = [
