@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pipelines.fit.hubert_data import Batches, MaskedBatch
 from pipelines.fit.hubert_network import Pretraining
-from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.fit.training_state import TrainingState
 from pipelines.yaml_config import Section
 
 _PATIENCE = timedelta(days=7)
@@ -90,22 +90,17 @@ def train(
     path: Path,
     say: Callable[[str], None],
 ) -> dict[str, float]:
-    """Train to the last step, from the checkpoint at ``path`` if there is one; figures of the judged recordings."""
+    """Train to the last step, from the state at ``path`` if there is one; figures of the judged recordings."""
     device = processes.device
     model.to(device).train()
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
     )
-    checkpoint = Checkpoint(path)
-    state = checkpoint.load()
-    first = 0
-    if state is not None:
-        model.load_state_dict(cast(dict[str, Any], state["model"]))
-        optimiser.load_state_dict(cast(dict[str, Any], state["optimiser"]))
-        first = cast(int, state["step"])
+    state = TrainingState(model=model, optimiser=optimiser)
+    state.restore(path)
     runner = DistributedDataParallel(model) if processes.world > 1 else model
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for step in range(first, settings.steps):
+        for step in range(state.step, settings.steps):
             torch.manual_seed((settings.seed << 32) + step * processes.world + processes.rank)  # dropout
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * settings.rate(step)
@@ -116,11 +111,11 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
             optimiser.step()
-            done = step + 1
+            state.step = done = step + 1
             if done % _SAY_EVERY == 0 or done == settings.steps:
                 say(f"HuBERT step {done} of {settings.steps}: loss {loss.item():.3f}")
             if processes.is_first and (done % settings.save_every == 0 or done == settings.steps):
-                checkpoint.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": done})
+                state.save(path)
     return judge(model, judged, device)
 
 

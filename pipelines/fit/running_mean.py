@@ -8,12 +8,15 @@ _DECAY = 0.998
 
 
 class RunningMean:
-    """``values``: name to tensor, like a state dict, on the model's device."""
+    """``values``: name to tensor, a state dict on the model's device."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.values = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
-    def load(self, values: Mapping[str, torch.Tensor]) -> None:
+    def state_dict(self) -> Mapping[str, torch.Tensor]:
+        return self.values
+
+    def load_state_dict(self, values: Mapping[str, torch.Tensor]) -> None:
         """Go on from what was saved, on whatever device."""
         for name, value in self.values.items():
             value.copy_(values[name])

@@ -317,7 +317,7 @@ class _Fit:
 
         config = self._config
         trainer = self._trainer(phase=4)
-        trainer.follow(wave)
+        trainer.state.follow(wave.state)
         train_wave(
             trainer,
             self._training,

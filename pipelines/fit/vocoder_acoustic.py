@@ -7,13 +7,14 @@ recordings kept apart is what is used.
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.fit.training_state import TrainingState
 from pipelines.fit.vocoder_crops import AcousticBatch, AcousticCrops, Hops, codes_at_unit_rate
 from pipelines.fit.vocoder_data import FittingRecording
 from pipelines.fit.vocoder_reader import ReadingLoss
@@ -59,9 +60,9 @@ class AcousticTrainer:
         self._hops, self._speakers, self._seed, self._rate = hops, speakers, seed, learning_rate
         self.crops, self._validation, self._reading = crops, validation, reading
         self._optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.05)
-        self._best = {name: value.clone() for name, value in model.state_dict().items()}
-        self._best_error = math.inf
-        self._step = 0
+        self._best = deepcopy(model)
+        figures = {"best_error": math.inf}
+        self._state = TrainingState(figures, model=self.model, optimiser=self._optimiser, best=self._best)
 
     def run(
         self,
@@ -73,49 +74,36 @@ class AcousticTrainer:
         say: Callable[[str], None],
     ) -> float:
         """Trains, leaves the best state in the model and returns its mel L1 on the validation recordings."""
-        saved = Checkpoint(checkpoint)
-        state = saved.load()
-        if state is not None:
-            self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
-            self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
-            best: dict[str, torch.Tensor] = state["best"]  # type: ignore[assignment]
-            self._best = {name: value.to(self._device) for name, value in best.items()}
-            self._best_error, self._step = float(state["best_error"]), int(state["step"])  # type: ignore[arg-type, call-overload]
-        while self._step < steps:
+        state = self._state
+        state.restore(checkpoint)
+        while state.step < steps:
             self._train_step(steps, batch)
-            if self._step % validate_every == 0 or self._step == steps:
+            if state.step % validate_every == 0 or state.step == steps:
                 error = self.validate(with_prosody=True)
-                say(f"acoustic step {self._step}: mel L1 on recordings kept apart {error:.3f}")
-                if error < self._best_error:
-                    self._best_error = error
-                    self._best = {name: value.clone() for name, value in self.model.state_dict().items()}
-                saved.save(
-                    {
-                        "model": self.model.state_dict(),
-                        "optimiser": self._optimiser.state_dict(),
-                        "best": self._best,
-                        "best_error": self._best_error,
-                        "step": self._step,
-                    }
-                )
-        self.model.load_state_dict(self._best)
+                say(f"acoustic step {state.step}: mel L1 on recordings kept apart {error:.3f}")
+                if error < state.figures["best_error"]:
+                    state.figures["best_error"] = error
+                    self._best.load_state_dict(self.model.state_dict())
+                state.save(checkpoint)
+        self.model.load_state_dict(self._best.state_dict())
         self.model.eval()
-        return self._best_error
+        return state.figures["best_error"]
 
     def _train_step(self, steps: int, size: int) -> None:
         self.model.train()
-        rng = np.random.default_rng([self._seed, 2, self._step])
+        step = self._state.step
+        rng = np.random.default_rng([self._seed, 2, step])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout
-        warm = min(1.0, (self._step + 1) / 100)
+        warm = min(1.0, (step + 1) / 100)
         for group in self._optimiser.param_groups:
-            group["lr"] = self._rate * warm * 0.5 * (1.0 + math.cos(math.pi * self._step / steps))
+            group["lr"] = self._rate * warm * 0.5 * (1.0 + math.cos(math.pi * step / steps))
         batch = self.crops.draw(rng, size)
         loss = torch.stack(list(self.losses(self.regress(batch), batch).values())).sum()
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimiser.step()
-        self._step += 1
+        self._state.step += 1
 
     def losses(self, out: Acoustics, batch: AcousticBatch) -> dict[str, torch.Tensor]:
         """Weighted; their sum is what the regression makes small."""

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.fit.training_state import TrainingState
 from pipelines.fit.vocoder_crops import AcousticCrops
 from pipelines.fit.vocoder_losses import Judgement, feature_matching_loss
 from transforms.vocoder._acoustic import ConvNeXtBlock
@@ -73,16 +73,12 @@ def fit_reader(
     say: Callable[[str], None],
 ) -> float:
     """Train on true log-mels; returns the share of units read right in the last steps."""
-    saved = Checkpoint(checkpoint)
     reader.to(device).train()
     optimiser = torch.optim.AdamW(reader.parameters(), lr=learning_rate, weight_decay=0.05)
-    first, right = 0, 0.0
-    state = saved.load()
-    if state is not None:
-        reader.load_state_dict(state["model"])  # type: ignore[arg-type]
-        optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
-        first, right = int(state["step"]), float(state["right"])  # type: ignore[call-overload, arg-type]
-    for step in range(first, steps):
+    state = TrainingState({"right": 0.0}, model=reader, optimiser=optimiser)
+    state.restore(checkpoint)
+    right = state.figures["right"]
+    for step in range(state.step, steps):
         rng = np.random.default_rng([seed, 6, step])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout
         for group in optimiser.param_groups:
@@ -101,8 +97,8 @@ def fit_reader(
         right += (now - right) / min(step + 1, _MEAN_STEPS)
         if (step + 1) % _SAVE_EVERY == 0 or step + 1 == steps:
             say(f"reader step {step + 1}: {right:.1%} of units read")
-            parts = {"model": reader.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
-            saved.save({**parts, "right": right})
+            state.step, state.figures["right"] = step + 1, right
+            state.save(checkpoint)
     return right
 
 

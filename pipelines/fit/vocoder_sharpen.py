@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from pipelines.fit.running_mean import RunningMean
+from pipelines.fit.training_state import TrainingState
 from pipelines.fit.vocoder_acoustic import AcousticTrainer
-from pipelines.fit.vocoder_checkpoint import Checkpoint
 from pipelines.fit.vocoder_crops import AcousticBatch
 from pipelines.fit.vocoder_losses import Judgement, MelJudge, adversarial_loss, feature_matching_loss, judges_loss
 from transforms.vocoder._acoustic import Acoustics
@@ -45,33 +45,34 @@ class Sharpener:
         self._mean = RunningMean(self._model)
         self._make = torch.optim.AdamW(self._model.parameters(), lr=learning_rate, weight_decay=0.05)
         self._judging = torch.optim.AdamW(judge.parameters(), lr=learning_rate, betas=_JUDGE_BETAS)
-        self._step = 0
+        self._state = TrainingState(
+            model=self._model, mean=self._mean, judge=self._judge, make=self._make, judging=self._judging
+        )
 
     def run(self, *, steps: int, batch: int, checkpoint: Path | None, say: Callable[[str], None]) -> None:
         """Train, and leave the running mean in the model."""
-        saved = Checkpoint(checkpoint)
-        state = saved.load()
-        if state is not None:
-            self._restore(state)
+        state = self._state
+        state.restore(checkpoint)
         self._model.train()
         sums: dict[str, list[float]] = {}
-        while self._step < steps:
+        while state.step < steps:
             for name, value in self._train_step(steps, batch).items():
                 sums.setdefault(name, []).append(value)
-            if self._step % _SAY_EVERY == 0:
-                say(f"sharpen step {self._step}: " + ", ".join(f"{n} {np.mean(v):.3f}" for n, v in sums.items()))
+            if state.step % _SAY_EVERY == 0:
+                say(f"sharpen step {state.step}: " + ", ".join(f"{n} {np.mean(v):.3f}" for n, v in sums.items()))
                 sums.clear()
-            if self._step % _SAVE_EVERY == 0 or self._step == steps:
-                saved.save(self._parts())
+            if state.step % _SAVE_EVERY == 0 or state.step == steps:
+                state.save(checkpoint)
         self._model.load_state_dict(self._mean.values)
         self._model.eval()
 
     def _train_step(self, steps: int, size: int) -> dict[str, float]:
-        rng = np.random.default_rng([self._seed, 5, self._step])
+        step = self._state.step
+        rng = np.random.default_rng([self._seed, 5, step])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout
         for optimiser in (self._make, self._judging):
             for group in optimiser.param_groups:
-                group["lr"] = self._rate * (1.0 - 0.9 * self._step / steps)
+                group["lr"] = self._rate * (1.0 - 0.9 * step / steps)
         batch = self._trainer.crops.draw(rng, size)
         out = self._trainer.regress(batch)
         losses = self._trainer.losses(out, batch)
@@ -81,7 +82,7 @@ class Sharpener:
             said["judge"] = self._train_judge(real, fake.detach())
             self._judge.requires_grad_(False)
             judged = self._judged(fake)
-            weight = min(1.0, self._step / _RAMP_STEPS)
+            weight = min(1.0, step / _RAMP_STEPS)
             losses["adversarial"] = weight * _ADVERSARIAL_WEIGHT * adversarial_loss(judged)
             losses["features"] = weight * _FEATURE_WEIGHT * feature_matching_loss(self._judged(real), judged)
             self._judge.requires_grad_(True)
@@ -89,8 +90,8 @@ class Sharpener:
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
         self._make.step()
-        self._step += 1
-        self._mean.update(self._model, step=self._step)
+        self._state.step += 1
+        self._mean.update(self._model, step=self._state.step)
         return said | {name: float(value.detach()) for name, value in losses.items()}
 
     def _judged(self, mel_BMT: torch.Tensor) -> list[Judgement]:
@@ -105,24 +106,6 @@ class Sharpener:
         torch.nn.utils.clip_grad_norm_(self._judge.parameters(), 1.0)
         self._judging.step()
         return float(loss.detach())
-
-    def _parts(self) -> dict[str, object]:
-        return {
-            "model": self._model.state_dict(),
-            "mean": self._mean.values,
-            "judge": self._judge.state_dict(),
-            "make": self._make.state_dict(),
-            "judging": self._judging.state_dict(),
-            "step": self._step,
-        }
-
-    def _restore(self, parts: dict[str, object]) -> None:
-        self._model.load_state_dict(parts["model"])  # type: ignore[arg-type]
-        self._judge.load_state_dict(parts["judge"])  # type: ignore[arg-type]
-        self._make.load_state_dict(parts["make"])  # type: ignore[arg-type]
-        self._judging.load_state_dict(parts["judging"])  # type: ignore[arg-type]
-        self._mean.load(parts["mean"])  # type: ignore[arg-type]
-        self._step = int(parts["step"])  # type: ignore[call-overload]
 
 
 def _patches(batch: AcousticBatch, out: Acoustics, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from pipelines.fit.running_mean import RunningMean
-from pipelines.fit.vocoder_checkpoint import Checkpoint
+from pipelines.fit.training_state import TrainingState
 from pipelines.fit.vocoder_data import CropSampler, FittingRecording, cut
 from pipelines.fit.vocoder_losses import (
     Judges,
@@ -65,30 +65,9 @@ class WaveTrainer:
         self._seed, self._phase = seed, phase
         self._make = torch.optim.AdamW(generator.parameters(), lr=learning_rate, betas=(0.8, 0.99))
         self._judge = torch.optim.AdamW(judges.parameters(), lr=learning_rate, betas=(0.8, 0.99))
-        self.step = 0
-
-    def parts(self) -> dict[str, object]:
-        return {
-            "generator": self.generator.state_dict(),
-            "mean": self._mean.values,
-            "judges": self.judges.state_dict(),
-            "make": self._make.state_dict(),
-            "judge": self._judge.state_dict(),
-            "step": self.step,
-        }
-
-    def restore(self, parts: dict[str, object]) -> None:
-        self.generator.load_state_dict(parts["generator"])  # type: ignore[arg-type]
-        self.judges.load_state_dict(parts["judges"])  # type: ignore[arg-type]
-        self._make.load_state_dict(parts["make"])  # type: ignore[arg-type]
-        self._judge.load_state_dict(parts["judge"])  # type: ignore[arg-type]
-        self._mean.load(parts["mean"])  # type: ignore[arg-type]
-        self.step = int(parts["step"])  # type: ignore[call-overload]
-
-    def follow(self, earlier: "WaveTrainer") -> None:
-        """Starts at step 0 from all that another trainer has reached."""
-        self.restore(earlier.parts())
-        self.step = 0
+        self.state = TrainingState(
+            generator=generator, mean=self._mean, judges=judges, make=self._make, judge=self._judge
+        )
 
     def mean_generator(self, like: Generator) -> Generator:
         """``like`` with the running mean of the weights, ready to use."""
@@ -102,7 +81,7 @@ class WaveTrainer:
         for optimiser in (self._make, self._judge):
             for group in optimiser.param_groups:
                 group["lr"] = self._rate * rate
-        rng = np.random.default_rng([self._seed, self._phase, self.step])
+        rng = np.random.default_rng([self._seed, self._phase, self.state.step])
         mel_BMT, f0_BT, real_BN = self._batch(rng, sampler, mels, batch)
         noise_BN = torch.from_numpy(rng.standard_normal(real_BN.shape, dtype=np.float32)).to(self._device)
         pulses_BN = pulse_train(f0_BT, torch.from_numpy(rng.random(batch)).to(self._device))
@@ -131,8 +110,8 @@ class WaveTrainer:
         torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), _MAX_GRADIENT)
         self._make.step()
-        self.step += 1
-        self._mean.update(self.generator, step=self.step)
+        self.state.step += 1
+        self._mean.update(self.generator, step=self.state.step)
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _train_judges(self, real_BN: torch.Tensor, fake_BN: torch.Tensor) -> torch.Tensor:
@@ -194,21 +173,19 @@ def train_wave(
 
     The learning rate falls from ``first_rate`` of the trainer's own, tenfold in ``decay_steps``.
     """
-    saved = Checkpoint(checkpoint)
-    state = saved.load()
-    if state is not None:
-        trainer.restore(state)
+    state = trainer.state
+    state.restore(checkpoint)
     sampler = CropSampler(recordings, frames=crop_frames, weights=weights)
     sums: dict[str, list[float]] = {}
-    while trainer.step < steps:
-        warm = min(1.0, (trainer.step + 1) / 100)
-        rate = first_rate * warm * 0.1 ** (trainer.step / decay_steps)
-        losses = trainer.train_step(sampler, mels, batch=batch, adversarial=trainer.step >= adversarial_from, rate=rate)
+    while state.step < steps:
+        warm = min(1.0, (state.step + 1) / 100)
+        rate = first_rate * warm * 0.1 ** (state.step / decay_steps)
+        losses = trainer.train_step(sampler, mels, batch=batch, adversarial=state.step >= adversarial_from, rate=rate)
         for name, value in losses.items():
             sums.setdefault(name, []).append(value)
-        if trainer.step % 50 == 0:
-            say(f"step {trainer.step}: " + ", ".join(f"{name} {np.mean(v):.3f}" for name, v in sums.items()))
+        if state.step % 50 == 0:
+            say(f"step {state.step}: " + ", ".join(f"{name} {np.mean(v):.3f}" for name, v in sums.items()))
             sums.clear()
-        if trainer.step % 200 == 0:
-            saved.save(trainer.parts())
-    saved.save(trainer.parts())
+        if state.step % 200 == 0:
+            state.save(checkpoint)
+    state.save(checkpoint)

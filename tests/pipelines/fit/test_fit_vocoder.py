@@ -10,9 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from pipelines.fit import vocoder_reader, vocoder_sharpen
+from pipelines.fit.training_state import TrainingState
 from pipelines.fit.vocoder import fit_vocoder
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, deduplicate
-from pipelines.fit.vocoder_checkpoint import Checkpoint
 from pipelines.fit.vocoder_config import VocoderFitConfig
 from pipelines.fit.vocoder_crops import AcousticCrops, drop_streams
 from pipelines.fit.vocoder_data import CropSampler, FittingRecording, read_recordings, shifted, to_100_hz
@@ -106,13 +106,14 @@ def test_loss_falls_on_real_prompts(recordings: list[FittingRecording]) -> None:
     assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:2])
 
 
-def test_a_restored_trainer_takes_the_same_steps(recordings: list[FittingRecording]) -> None:
+def test_a_restored_trainer_takes_the_same_steps(recordings: list[FittingRecording], tmp_path: Path) -> None:
     whole = small_trainer()
     train(whole, recordings, 4, adversarial=True)
     half = small_trainer()
     train(half, recordings, 2, adversarial=True)
     resumed = small_trainer()
-    resumed.restore(half.parts())
+    half.state.save(tmp_path / "half.pt")
+    resumed.state.restore(tmp_path / "half.pt")
     train(resumed, recordings, 2, adversarial=True)
     for name, value in whole.generator.state_dict().items():
         torch.testing.assert_close(resumed.generator.state_dict()[name], value, rtol=1e-5, atol=1e-6)
@@ -171,7 +172,7 @@ def test_a_resumed_sharpening_takes_the_same_steps(recordings: list[FittingRecor
     _, first = sharpener(recordings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vocoder_sharpen, "_SAVE_EVERY", 2)
-        patch.setattr(Checkpoint, "save", stopping_after(Checkpoint.save))
+        patch.setattr(TrainingState, "save", stopping_after(TrainingState.save))
         with pytest.raises(KeyboardInterrupt):
             first.run(steps=4, batch=2, checkpoint=tmp_path / "half.pt", say=print)
     assert torch.load(tmp_path / "half.pt", weights_only=True)["step"] == 2
@@ -196,7 +197,7 @@ def test_a_resumed_reader_takes_the_same_steps_and_its_loss_is_of_the_log_mel_al
     whole = fitted(None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vocoder_reader, "_SAVE_EVERY", 2)
-        patch.setattr(Checkpoint, "save", stopping_after(Checkpoint.save))
+        patch.setattr(TrainingState, "save", stopping_after(TrainingState.save))
         with pytest.raises(KeyboardInterrupt):
             fitted(tmp_path / "half.pt")
     resumed = fitted(tmp_path / "half.pt")
@@ -225,9 +226,9 @@ def test_a_reader_learns_to_read(recordings: list[FittingRecording]) -> None:
     assert right > 0.9
 
 
-def stopping_after(save: Callable[[Checkpoint, dict[str, object]], None]) -> Callable[..., None]:
-    def save_and_stop(self: Checkpoint, state: dict[str, object]) -> None:
-        save(self, state)
+def stopping_after(save: Callable[[TrainingState, Path | None], None]) -> Callable[..., None]:
+    def save_and_stop(self: TrainingState, path: Path | None) -> None:
+        save(self, path)
         raise KeyboardInterrupt
 
     return save_and_stop
