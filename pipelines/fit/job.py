@@ -40,13 +40,15 @@ class FitJob(Section):
 
 
 class JobRecordings:
-    """The corpus of a fit, source by source and sorted by id, restartable, decoded as it is read.
+    """The corpus of a fit, restartable, decoded as it is read.
 
+    The order is that of the names of sources and ids, whatever the listing: encoders' last bits depend on batch mates.
     Bad audio is left out and named.
     """
 
     def __init__(self, job: FitJob, *, say: Callable[[str], None]) -> None:
-        self.rows = [row for source in several(job.ingest) for row in usable_rows(source, say)[: job.limit]]
+        rows = (row for source in several(job.ingest) for row in usable_rows(source, say)[: job.limit])
+        self.rows = sorted(rows, key=lambda row: (row.source, row))
         if job.sample is not None:
             self.rows = _drawn(self.rows, job.sample, job.seed)
         self._refused: set[str] = set()

@@ -1,6 +1,7 @@
 """A small corpus of real prompts with bad records among them, built once for many tests."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def bad_rows(folder: Path) -> dict[str, tuple[str, str]]:
     }
 
 
-def write_table(path: Path, ids: tuple[str, ...], bad: dict[str, tuple[str, str]], *, backwards: bool = False) -> None:
+def write_table(path: Path, ids: Sequence[str], bad: dict[str, tuple[str, str]], *, backwards: bool = False) -> None:
     table = prompts()
     rows = [(name, str((EXAMPLES / table[name]["audio"]).resolve()), table[name]["text"]) for name in ids]
     rows += [(name, audio, text) for name, (audio, text) in bad.items()]

@@ -1,5 +1,6 @@
 """`plait fit` from a job file to an artefact that a corpus job then uses."""
 
+import hashlib
 import json
 
 import pytest
@@ -11,7 +12,7 @@ from pipelines.run import run
 from pipelines.store import ShardSet
 from schemas.errors import UserError
 from schemas.records import SourceRow
-from tests.pipelines.conftest import job, write_table
+from tests.pipelines.conftest import job, prompts, write_table
 
 JOB = """\
 output: {output}
@@ -65,3 +66,29 @@ def test_a_fit_takes_the_sample_alone(job_file, tmp_path):
 def test_a_wrong_key_of_the_fit_names_its_path(job_file):
     with pytest.raises(UserError, match=r"fit\.cluster: unknown key; did you mean clusters\?"):
         fit("units", str(job_file), overrides=["fit.cluster=3"], say=print)
+
+
+FITS = {
+    "units": ("codebook.npz", "{clusters: 16, components: 8, encoder: {kind: whisper, device: cpu}, device: cpu}"),
+    "pitch": ("vqvae.safetensors", "{codes: 4, embedding: 8, width: 4, depth: 2, steps: 4, batch: 2, device: cpu}"),
+    "style": ("style.npz", "{clusters: 8, device: cpu}"),
+}
+
+
+@pytest.mark.parametrize("what", FITS)
+def test_the_order_in_which_recordings_are_listed_decides_no_byte(what, tmp_path):
+    """40 recordings in two tables: batch mates of the encoders are others if the rows are read as listed."""
+    artefact, settings = FITS[what]
+    ids = sorted(prompts(), key=lambda name: hashlib.sha256(name.encode()).digest())[:40]
+    written = []
+    for turn, backwards in enumerate((False, True)):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        for source, part in (("a", ids[:15]), ("b", ids[15:])):
+            write_table(folder / f"{source}.tsv", part, {}, backwards=backwards)
+        ingest = [{"kind": "table", "path": str(folder / f"{name}.tsv"), "source": name} for name in "ab"]
+        lines = {"output": str(folder / "out"), "ingest": ingest[::-1] if backwards else ingest}
+        (folder / "job.yaml").write_text(json.dumps(lines))
+        fit(what, str(folder / "job.yaml"), overrides=[f"fit={settings}"], say=lambda _: None)
+        written.append([(folder / "out" / name).read_bytes() for name in (artefact, "card.json", "card.md")])
+    assert written[0] == written[1]
