@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from pipelines.config import MetricsConfig
 from pipelines.corpus import ShardResult, add_example, add_up
 from pipelines.engines.protocol import BatchDone
+from pipelines.failures import worst_of
 from pipelines.metrics import update_metrics
 from pipelines.progress import meter
 from schemas.errors import UserError
@@ -76,16 +77,12 @@ class Snapshot:
 
     @property
     def worst(self) -> str:
-        """How much was dropped, and by what most."""
-        if not self.dropped:
-            return ""
-        cause, number = next(iter(self.dropped.items()))
-        return f"{sum(self.dropped.values())} dropped, most by {cause} ({number})"
+        return worst_of(self.dropped, {})
 
     @property
     def told_worst(self) -> str:
         """The same with an example."""
-        return f"{self.worst}, such as {next(iter(self.examples.values()))}" if self.examples else self.worst
+        return worst_of(self.dropped, self.examples)
 
 
 class Tally:

@@ -16,6 +16,7 @@ from pipelines.commits import commit_url, commits_folder, committed, read_commit
 from pipelines.config import RunConfig
 from pipelines.corpus import CorpusJob, ShardResult, add_up, count_causes
 from pipelines.engines.protocol import BatchDone
+from pipelines.failures import stop_if_sick
 from pipelines.files import changed_at, join, local_path, make_folder, remove, remove_partials, sha256_of, write_text
 from pipelines.ingest import read_all
 from pipelines.ingest.location import AUDIO_EXTENSIONS, extension_of
@@ -33,9 +34,6 @@ from schemas.errors import EngineError, TransientError, UserError
 from schemas.manifest import Manifest, ShardCommit
 from schemas.records import SAMPLE_RATE_HZ
 from transforms.encoder import SpeechEncoderConfig
-
-# Below this many failures a ratio says nothing: one bad file of ten is no sick run.
-FEWEST_FAILURES_TO_STOP = 10
 
 
 def run(config: RunConfig) -> dict[str, Any]:
@@ -153,22 +151,17 @@ def _build_shards(
     engine = config.engine.build(folder.work)
     with observed(tally, config.output, config.metrics) as look:
 
+        def check(now: Snapshot) -> None:
+            stop_if_sick(now.failed, now.total, config.max_failed_ratio, dropped=now.dropped, examples=now.examples)
+
         def report(done: BatchDone) -> None:
             tally.batch(done)
-            _stop_if_sick(look(), config.max_failed_ratio)
+            check(look())
 
         for result in engine.run_stages(job, todo, report):
             still_ours()
             tally.shard(result)
-            _stop_if_sick(look(), config.max_failed_ratio)
-
-
-def _stop_if_sick(now: Snapshot, max_failed_ratio: float) -> None:
-    if now.failed >= FEWEST_FAILURES_TO_STOP and now.failed > max_failed_ratio * now.total:
-        raise EngineError(
-            f"{now.failed} of {now.total} records failed, more than max_failed_ratio {max_failed_ratio}; "
-            f"{now.told_worst}"
-        )
+            check(look())
 
 
 def _check_shards(folder: RunFolder, num_shards: int) -> None:

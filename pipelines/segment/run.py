@@ -17,13 +17,13 @@ from pydantic import Field, SerializeAsAny
 
 from pipelines.config import LocalEngineConfig, resolve_backends
 from pipelines.corpus import add_up
+from pipelines.failures import stop_if_sick
 from pipelines.files import exists, join, local_path, make_folder, remove, remove_partials, write_text
 from pipelines.ingest import OneOrSeveral, read_all
 from pipelines.lock import Check, lock
 from pipelines.metrics import update_metrics
 from pipelines.partition import Parted, partition, read_rows
 from pipelines.progress import meter
-from pipelines.run import FEWEST_FAILURES_TO_STOP
 from pipelines.run_folder import RunFolder
 from pipelines.segment.commits import (
     DROPPED,
@@ -194,12 +194,7 @@ def _work(config: SegmentConfig, job: SegmentJob, plan: _Plan, folder: RunFolder
             failed += result.failed
             add_up(causes, {result.cause: 1} if result.cause else {})
             show(done)
-            if failed >= FEWEST_FAILURES_TO_STOP and failed > config.max_failed_ratio * total:
-                worst = max(causes, key=lambda cause: (causes[cause], cause))
-                raise EngineError(
-                    f"{failed} of {total} recordings failed, more than max_failed_ratio {config.max_failed_ratio}; "
-                    f"most by {worst} ({causes[worst]})"
-                )
+            stop_if_sick(failed, total, config.max_failed_ratio, dropped=causes, what="recordings")
 
 
 def _figures(output: str, plan: _Plan) -> dict[str, Any]:
