@@ -16,7 +16,7 @@ from transforms.audio import parquet_audio_column
 _ROWS_AT_ONCE = 4096
 
 
-def read_parquet(config: ParquetConfig) -> Iterator[SourceRow | DeadLetter]:
+def read_parquet(config: ParquetConfig, *, needs_text: bool = True) -> Iterator[SourceRow | DeadLetter]:
     """Rows of all files that ``config.path`` means; ids are the id column's, the audio's path or ``FILE-ROW``.
 
     Raises:
@@ -33,15 +33,16 @@ def read_parquet(config: ParquetConfig) -> Iterator[SourceRow | DeadLetter]:
                 raise UserError(f"ingest.path: {url}: {error.detail}") from error
             except pa.ArrowInvalid as error:
                 raise UserError(f"ingest.path: {url} is not a whole Parquet file; fetch it again") from error
-            yield from _rows(config, file, url=url, name=name, audio=audio)
+            required = ("text",) if needs_text else ()
+            yield from _rows(config, file, required, url=url, name=name, audio=audio)
 
 
 def _rows(
-    config: ParquetConfig, file: pq.ParquetFile, *, url: str, name: str, audio: str
+    config: ParquetConfig, file: pq.ParquetFile, required: tuple[str, ...], *, url: str, name: str, audio: str
 ) -> Iterator[SourceRow | DeadLetter]:
     schema = file.schema_arrow
     columns = [column for column in schema.names if column != audio]
-    require_columns(config.columns, columns, required=("text",), table=url)
+    require_columns(config.columns, columns, required=required, table=url)
     chosen = pick_columns(config.columns, columns)
     kind = schema.field(audio).type
     has_path = pa.types.is_struct(kind) and kind.get_field_index("path") >= 0

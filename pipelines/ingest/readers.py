@@ -17,10 +17,13 @@ def read_all(ingest: IngestConfig | list[IngestConfig]) -> Iterator[SourceRow | 
         yield from read_rows(config)
 
 
-def read_rows(config: IngestConfig) -> Iterator[SourceRow | DeadLetter]:
+def read_rows(config: IngestConfig, *, needs_text: bool = True) -> Iterator[SourceRow | DeadLetter]:
     """Every utterance of a corpus once: a row, or a dead letter where its entry cannot be read.
 
     A row whose audio is missing or whose text is blank is a row; later stages drop it with their own reason.
+
+    Args:
+        needs_text: Refuse a corpus that has no place for texts; else they are blank.
 
     Raises:
         UserError: The corpus, a column or an id list is missing, or nothing is left to read.
@@ -28,7 +31,7 @@ def read_rows(config: IngestConfig) -> Iterator[SourceRow | DeadLetter]:
     included = read_ids(config.include_ids, option="ingest.include_ids")
     excluded = read_ids(config.exclude_ids, option="ingest.exclude_ids") or frozenset()
     found = False
-    for item in _read(config):
+    for item in _read(config, needs_text):
         if isinstance(item, SourceRow) and (
             item.utterance_id in excluded or (included is not None and item.utterance_id not in included)
         ):
@@ -40,11 +43,11 @@ def read_rows(config: IngestConfig) -> Iterator[SourceRow | DeadLetter]:
         raise UserError(f"ingest.path: no utterance in {config.path}{lists}; check ingest.kind ({config.kind})")
 
 
-def _read(config: IngestConfig) -> Iterator[SourceRow | DeadLetter]:
+def _read(config: IngestConfig, needs_text: bool) -> Iterator[SourceRow | DeadLetter]:
     if isinstance(config, TableConfig):
-        return read_table(config)
+        return read_table(config, needs_text=needs_text)
     if isinstance(config, LibriSpeechConfig):
-        return read_librispeech(config)
+        return read_librispeech(config, needs_text=needs_text)
     if isinstance(config, FolderConfig):
         return read_folder(config)
-    return read_parquet(config)
+    return read_parquet(config, needs_text=needs_text)

@@ -15,7 +15,7 @@ MAX_LINE_BYTES = 1 << 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def make_row(config: IngestConfig, *, utterance_id: str, audio: str, text: str, **known: str | int) -> SourceRow:
+def make_row(config: IngestConfig, *, utterance_id: str, audio: str, text: str = "", **known: str | int) -> SourceRow:
     """A row in which blanks are filled with the config's defaults; blanks around its id are no part of it.
 
     Args:

@@ -38,7 +38,7 @@ Cells = list[str]
 Numbered = tuple[int, Cells | RecordError]
 
 
-def read_table(config: TableConfig) -> Iterator[SourceRow | DeadLetter]:
+def read_table(config: TableConfig, *, needs_text: bool = True) -> Iterator[SourceRow | DeadLetter]:
     """Rows of all tables that ``config.path`` means.
 
     Raises:
@@ -51,7 +51,7 @@ def read_table(config: TableConfig) -> Iterator[SourceRow | DeadLetter]:
         kind = config.format or _format_of(stem(name) if compression else name, url)
         try:
             with location.open_listed(name, compression=compression) as file:
-                yield from _Table(config, url=url, place=name).rows(kind, file)
+                yield from _Table(config, url=url, place=name, needs_text=needs_text).rows(kind, file)
         except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
             raise UserError(f"ingest.path: {url} is a damaged archive ({error}); fetch it again") from error
 
@@ -66,8 +66,9 @@ def _format_of(name: str, url: str) -> str:
 class _Table:
     """One table: ``url`` is its path, ``place`` its name in dead letters."""
 
-    def __init__(self, config: TableConfig, *, url: str, place: str) -> None:
+    def __init__(self, config: TableConfig, *, url: str, place: str, needs_text: bool) -> None:
         self.config = config
+        self.required = ("audio", "text") if needs_text else ("audio",)
         self.url = url
         self.place = place
         self.names: tuple[str, ...] = ()  # of the row before: most rows of a table have the same columns
@@ -79,7 +80,7 @@ class _Table:
         """Raises UserError at the end where none of a JSONL table's rows had a column that is needed."""
         records = _json_records(file) if kind == "jsonl" else self._delimited_records(kind, file)
         columns = self.config.columns
-        needed = {"audio", "text"} | {role for role in type(columns).model_fields if getattr(columns, role)}
+        needed = set(self.required) | {role for role in type(columns).model_fields if getattr(columns, role)}
         seen: dict[str, None] = {}
         complete = False
         for line, record in records:
@@ -93,14 +94,14 @@ class _Table:
             except RecordError as error:
                 yield make_letter(f"{self.place}:{line}", error, audio=self.url)
         if seen and not complete:
-            require_columns(columns, seen, required=("audio", "text"), table=self.url)
+            require_columns(columns, seen, required=self.required, table=self.url)
 
     def _row(self, record: dict[str, object]) -> SourceRow:
         names = tuple(record)
         if names != self.names:
             self.names, self.chosen = names, pick_columns(self.config.columns, names)
         chosen = self.chosen
-        missing = [role for role in ("audio", "text") if role not in chosen]
+        missing = [role for role in self.required if role not in chosen]
         if missing:
             raise RecordError("malformed_row", f"the row has no {' and no '.join(missing)}")
         cells = cells_by_role(chosen, record)
@@ -125,7 +126,7 @@ class _Table:
                 if isinstance(cells, RecordError):
                     raise UserError(f"ingest.path: cannot read the header of {self.url}: {cells.detail}")
                 header = cells
-                require_columns(self.config.columns, header, required=("audio", "text"), table=self.url)
+                require_columns(self.config.columns, header, required=self.required, table=self.url)
             elif isinstance(cells, RecordError):
                 yield line, cells
             elif len(cells) != len(header):

@@ -69,7 +69,7 @@ def _whole(file: IO[bytes]) -> bytes:
     return data
 
 
-def read_librispeech(config: LibriSpeechConfig) -> Iterator[SourceRow | DeadLetter]:
+def read_librispeech(config: LibriSpeechConfig, *, needs_text: bool = True) -> Iterator[SourceRow | DeadLetter]:
     """Rows of a LibriSpeech tree; the speaker is the part of the id before the first hyphen.
 
     Raises:
@@ -88,7 +88,7 @@ def read_librispeech(config: LibriSpeechConfig) -> Iterator[SourceRow | DeadLett
                 yield from _read_transcript(config, location, prefix, base, audio)
         for name, base in sorted(audio.items()):  # what no transcript has claimed
             yield from _utterance(config, location, prefix, name, base, "")
-    if not transcripts:
+    if needs_text and not transcripts:
         raise UserError(
             f"ingest.path: no *{_TRANSCRIPT} below {config.path}; for audio with .txt use ingest.kind=folder"
         )

@@ -233,6 +233,28 @@ def test_parquet_ids(tmp_path):
     assert {row.utterance_id for row in read(kind="parquet", path=str(tmp_path), columns={"id": "key"})} == {"x", "p-1"}
 
 
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet", "bytes.parquet", "librispeech"])
+def test_what_has_no_place_for_texts_is_read_where_none_are_needed(tmp_path, kind):
+    path, layout = tmp_path / f"corpus.{kind}", kind.rpartition(".")[2]
+    names = [name for name, _ in PROMPTS]
+    if layout == "parquet":
+        clips = [{"bytes": audio(name), **({"path": name} if kind == layout else {})} for name in names]
+        pq.write_table(pa.table({"audio": clips}), path, row_group_size=2)
+    elif layout == "librispeech":
+        put_audio(path)
+    elif layout == "jsonl":
+        path.write_text("".join(json.dumps({"audio": f"{name}.flac"}) + "\n" for name in names))
+    else:
+        path.write_text("audio\n" + "".join(f"{name}.flac\n" for name in names))
+    config = {"kind": layout if layout in ("parquet", "librispeech") else "table", "path": str(path)}
+    items = list(read_rows(ADAPTER.validate_python(config), needs_text=False))
+    assert [row.text for row in rows(items)] == [""] * len(names) == [row.text for row in items]
+    expected = [f"corpus.bytes-{row}" for row in range(3)] if kind.startswith("bytes") else names
+    assert [row.utterance_id for row in rows(items)] == expected
+    with pytest.raises(UserError, match=r"no column 'text'|trans\.txt"):
+        read(**config)
+
+
 def test_parquet_listing_reads_no_audio(tmp_path):
     payload = random.Random(0).randbytes(200_000)
     clips = pa.array([{"bytes": payload, "path": f"{index}.wav"} for index in range(50)])
