@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipelines.fit.aligner_augment import altered, with_noise
-from pipelines.fit.report import FitData, Recordings, write_card
+from pipelines.fit.recordings import Recordings
+from pipelines.fit.report import FitData, write_card
 from pipelines.yaml_config import Section
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ, Span, Utterance
@@ -78,7 +79,7 @@ def fit_aligner(
     rng = np.random.default_rng(seed)
     data = FitData()
     examples: list[_Example] = []
-    for utterance in data.watch(recordings()):
+    for utterance in data.watch(recordings):
         phones = read_phones(Path(utterance.row.audio).with_suffix(".phones"))
         examples += _examples(utterance, phones, features, copies=config.copies, rng=rng)
         if data.utterances % 200 == 0:

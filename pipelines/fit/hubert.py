@@ -10,23 +10,24 @@ On several GPUs: ``torchrun --nproc-per-node N -m pipelines.cli fit hubert JOB.y
 that the first one has made and takes its share of each batch.
 """
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.files import write_text
 from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings
 from pipelines.fit.hubert_network import Pretraining, build_model
 from pipelines.fit.hubert_targets import features_of, make_targets
 from pipelines.fit.hubert_training import Processes, TrainingSettings, train
-from pipelines.fit.report import FitData, IndexedRecordings, write_card
+from pipelines.fit.recordings import IndexedRecordings
+from pipelines.fit.report import FitData, write_card
 from pipelines.fit.speeds import AtSpeeds
 from pipelines.yaml_config import Section
-from schemas.records import SourceRow
 from transforms.backend import digest_json
 from transforms.devices import Device, pick_device
 from transforms.units.hubert import HubertUnitsConfig
@@ -145,8 +146,7 @@ class _Fit:
         self._processes = processes
         self._say = say if processes.is_first else lambda _: None
         self.data = FitData()
-        rows = _digest_of_rows(self._recordings.rows)
-        self._depends: list[object] = [config.architecture, seed, config.max_frames, rows]
+        self._depends: list[object] = [config.architecture, seed, config.max_frames, self._recordings.fingerprint]
 
     def iterate(self, number: int, iteration: Iteration, before: Path | None) -> tuple[Path, dict[str, float]]:
         """Targets, then training; the folder of the model and its figures."""
@@ -157,7 +157,8 @@ class _Fit:
             self._depends.append(features_of(iteration.encoder).features_fingerprint)
         network = build_model(config.architecture, seed=self._seed + number)
         targets_path = self._work / f"targets-{number}-{digest_json([*self._depends, network.hop_samples])}.npz"
-        if self._processes.is_first and not targets_path.exists():
+        left_out_path = targets_path.with_suffix(".left-out.json")
+        if self._processes.is_first and not (targets_path.exists() and left_out_path.exists()):
             self._say(f"iteration {number}: targets from {iteration.targets}")
             make_targets(
                 self._recordings,
@@ -171,10 +172,12 @@ class _Fit:
                 path=targets_path,
                 say=self._say,
             )
+            write_text(str(left_out_path), json.dumps(dict(self._recordings.left_out)))
         self._processes.wait()
         found = TargetedRecordings.load(targets_path, self._recordings)
         if number == 0 and self._processes.is_first:
             found.count(self.data, corpus=self._corpus)
+            self.data.left_out = Counter(json.loads(left_out_path.read_text(encoding="utf-8")))
         training, kept_apart = found.split(every=_KEPT_APART_EVERY, corpus=self._corpus)
         settings = TrainingSettings(
             steps=iteration.steps,
@@ -204,14 +207,6 @@ class _Fit:
         if iteration.targets == "layer" and before is not None:
             return {"kind": "hubert", "model": str(before), "layer": iteration.layer, "device": self._config.device}
         return iteration.encoder
-
-
-def _digest_of_rows(rows: Sequence[SourceRow]) -> str:
-    """Of which recordings there are and where, not of their audio."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps([row.source, row.utterance_id, row.audio, row.audio_row]).encode())
-    return digest.hexdigest()
 
 
 def _publish(

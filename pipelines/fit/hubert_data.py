@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 
 from pipelines.fit.hubert_network import Geometry
-from pipelines.fit.report import FitData, IndexedRecordings
+from pipelines.fit.recordings import IndexedRecordings
+from pipelines.fit.report import FitData
 from schemas.errors import RecordError, UserError
 from schemas.records import SAMPLE_RATE_HZ, Waveform
 

@@ -12,7 +12,8 @@ import torchaudio
 from pipelines.fit.encoders import encoder_of
 from pipelines.fit.frames import sample_frames
 from pipelines.fit.kmeans import arithmetic_on, fit_codebook, standardisation, whitening
-from pipelines.fit.report import IndexedRecordings, in_batches
+from pipelines.fit.recordings import IndexedRecordings
+from pipelines.fit.report import in_batches
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ, TokenIds, Utterance, Waveform
 from transforms.devices import Device, pick_device

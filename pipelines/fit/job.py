@@ -1,23 +1,19 @@
 """`plait fit WHAT JOB.yaml`: a corpus in, a fitted tokenizer or vocoder out.
 
-The job has `output`, `seed`, `limit`, `sample`, `ingest` and `fit`, the options of what is fitted.
+The job has what `FitJob` has; `fit` are the options of what is fitted. No fit needs the recordings' texts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from pipelines.files import local_path, make_folder
+from pipelines.fit.recordings import JobRecordings
 from pipelines.ingest import OneOrSeveral, several
-from pipelines.ingest.usable import usable_rows
 from pipelines.yaml_config import Section, read_yaml, validate
-from schemas.errors import RecordError, UserError
-from schemas.records import SourceRow, Utterance
-from transforms.audio import decode
-from transforms.seeds import RekeyedGenerator
+from schemas.errors import EngineError, TransientError, UserError
 
 FitWhat = Literal["units", "pitch", "style", "hubert", "aligner", "vocoder"]
 
@@ -27,6 +23,8 @@ class FitJob(Section):
 
     Args:
         limit: First N recordings of each source by id, for a trial.
+        max_failed_ratio: Stop when more recordings than this could not be read, as `plait run` does.
+        max_duration_s: Longer recordings are left out.
         sample: N recordings of all, drawn by a hash of seed, source and id: whether one is in the draw depends on no
             order, and what is not drawn is never decoded.
     """
@@ -35,61 +33,10 @@ class FitJob(Section):
     seed: int = 0
     limit: int | None = Field(default=None, ge=1)
     sample: int | None = Field(default=None, ge=1)
+    max_failed_ratio: float = Field(default=0.01, ge=0, le=1)
+    max_duration_s: float = Field(default=100, gt=0, allow_inf_nan=False)
     ingest: OneOrSeveral
     fit: dict[str, Any] = Field(default_factory=dict)
-
-
-class JobRecordings:
-    """The corpus of a fit, restartable, decoded as it is read.
-
-    The order is that of the names of sources and ids, whatever the listing: encoders' last bits depend on batch mates.
-    Bad audio is left out and named.
-    """
-
-    def __init__(self, job: FitJob, *, say: Callable[[str], None]) -> None:
-        rows = (row for source in several(job.ingest) for row in usable_rows(source, say)[: job.limit])
-        self.rows = sorted(rows, key=lambda row: (row.source, row))
-        if job.sample is not None:
-            self.rows = _drawn(self.rows, job.sample, job.seed)
-        self._refused: set[str] = set()
-        self._say = say
-
-    def __call__(self) -> Iterator[Utterance]:
-        for row in self.rows:
-            try:
-                utterance = _decoded(row)
-            except RecordError as error:
-                if row.audio not in self._refused:
-                    self._refused.add(row.audio)
-                    self._say(f"left out {row.utterance_id}: {error.detail}")
-                continue
-            yield utterance
-
-    def read(self, index: int) -> Utterance:
-        """One row with its audio.
-
-        Raises:
-            RecordError: It cannot be read.
-        """
-        return _decoded(self.rows[index])
-
-
-def _decoded(row: SourceRow) -> Utterance:
-    waveform, digest = decode(row)
-    return Utterance(row, waveform, digest)
-
-
-def _drawn(rows: list[SourceRow], count: int, seed: int) -> list[SourceRow]:
-    """The rows with the smallest draws, in their order."""
-    generator = RekeyedGenerator()
-    names = [f"{row.source}/{row.utterance_id}" for row in rows]
-    draws = np.array([generator.rng_for(name, stage="fit", run_seed=seed).random() for name in names])
-    return [rows[index] for index in np.sort(np.argsort(draws, kind="stable")[:count])]
-
-
-def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> JobRecordings:
-    """The recordings that a job names."""
-    return JobRecordings(job, say=say)
 
 
 def load_fit(path: str, *, overrides: Sequence[str] = ()) -> FitJob:
@@ -102,13 +49,30 @@ def fit(what: FitWhat, path: str, *, overrides: Sequence[str], say: Callable[[st
 
     Raises:
         UserError: The job is wrong.
+        EngineError: Too many recordings failed, or a store gave no answer.
     """
     job = load_fit(path, overrides=overrides)
     make_folder(job.output)
     output = local_path(job.output)
     if output is None:
         raise UserError(f"output: {job.output}: a fit writes to a local folder")
-    return _fit(what, job, path, output, say)
+    try:
+        return _fit(what, job, path, output, say)
+    except TransientError as error:
+        raise EngineError(f"{error}; what is finished is kept, run again to resume") from error
+
+
+def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> JobRecordings:
+    """The recordings that a job names."""
+    return JobRecordings(
+        several(job.ingest),
+        limit=job.limit,
+        sample=job.sample,
+        seed=job.seed,
+        max_failed_ratio=job.max_failed_ratio,
+        max_duration_s=job.max_duration_s,
+        say=say,
+    )
 
 
 def _fit(what: FitWhat, job: FitJob, where: str, output: Path, say: Callable[[str], None]) -> dict[str, float]:

@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from pipelines.fit.report import FitData, Recordings, in_batches, write_card
+from pipelines.fit.recordings import Recordings
+from pipelines.fit.report import FitData, in_batches, write_card
 from pipelines.threads import torch_threads
 from pipelines.yaml_config import Section
 from schemas.errors import UserError
@@ -78,7 +79,7 @@ def _fit(
     f0 = FcpeF0(device=device, threshold=config.threshold)
     data = FitData()
     contours: list[F0Contour] = []
-    for batch in in_batches(data.watch(recordings()), _BATCH):
+    for batch in in_batches(data.watch(recordings), _BATCH):
         found = f0.contours([utterance.waveform for utterance in batch])
         contours += [contour for contour in found if contour.voiced.any()]
         say(f"F0 of {data.utterances} utterances")

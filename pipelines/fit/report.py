@@ -2,33 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
+from pipelines.fit.recordings import Recordings
 from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance
-
-Recordings = Callable[[], Iterator[Utterance]]
-"""Yields decoded utterances in a fixed order; every call starts anew."""
-
-
-class IndexedRecordings(Protocol):
-    """Recordings that can also be read one by one."""
-
-    @property
-    def rows(self) -> Sequence[SourceRow]: ...
-
-    def __call__(self) -> Iterator[Utterance]: ...
-
-    def read(self, index: int) -> Utterance:
-        """One row with its audio.
-
-        Raises:
-            RecordError: It cannot be read.
-        """
-        ...
 
 
 def in_batches(utterances: Iterable[Utterance], size: int) -> Iterator[list[Utterance]]:
@@ -38,9 +18,12 @@ def in_batches(utterances: Iterable[Utterance], size: int) -> Iterator[list[Utte
         yield batch
 
 
+_COUNTED = ("sources", "licences", "languages", "left_out")
+
+
 @dataclass(slots=True)
 class FitData:
-    """Counts what a fit has read."""
+    """Counts what a fit has read, and what it has left out by cause."""
 
     utterances: int = 0
     samples: int = 0
@@ -48,12 +31,14 @@ class FitData:
     sources: Counter[str] = field(default_factory=Counter)
     licences: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
 
-    def watch(self, utterances: Iterator[Utterance]) -> Iterator[Utterance]:
-        """The same utterances, counted as they pass."""
-        for utterance in utterances:
+    def watch(self, recordings: Recordings) -> Iterator[Utterance]:
+        """All utterances, counted as they pass."""
+        for utterance in recordings():
             self.add(utterance.row, utterance.num_samples)
             yield utterance
+        self.left_out = Counter(recordings.left_out)
 
     def add(self, row: SourceRow, num_samples: int) -> None:
         self.utterances += 1
@@ -72,7 +57,7 @@ class FitData:
             "utterances": self.utterances,
             "hours": round(self.samples / SAMPLE_RATE_HZ / 3600, 4),
             "speakers": len(self.speakers),
-            **{name: dict(sorted(getattr(self, name).items())) for name in ("sources", "licences", "languages")},
+            **{name: dict(sorted(getattr(self, name).items())) for name in _COUNTED},
         }
 
 
@@ -102,7 +87,8 @@ def write_card(
         f"Fingerprint `{fingerprint}`.",
         "",
         f"Fitted on {data.utterances} utterances, {hours:.2f} h, {len(data.speakers)} speaker(s).",
-        *(f"{name.capitalize()}: {_listed(getattr(data, name))}." for name in ("sources", "languages", "licences")),
+        *(f"{name.capitalize()}: {listed(getattr(data, name))}." for name in ("sources", "languages", "licences")),
+        *left_out_lines(data.left_out),
         "",
         "| setting | value |",
         "|---|---|",
@@ -115,5 +101,10 @@ def write_card(
     (output / "card.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _listed(counts: Counter[str]) -> str:
+def left_out_lines(left_out: Mapping[str, int]) -> list[str]:
+    """What a card says of the recordings that were left out, if any were."""
+    return [f"Left out: {listed(left_out)}."] if left_out else []
+
+
+def listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())) or "not stated"

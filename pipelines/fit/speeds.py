@@ -1,11 +1,12 @@
 """Recordings at several speeds: pitch and formants move along, so that few voices stand for more (Ko et al. 2015)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pipelines.fit.report import IndexedRecordings
+from pipelines.fit.recordings import IndexedRecordings
 from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance
 from transforms.audio import resample
+from transforms.backend import digest_json
 
 
 class AtSpeeds:
@@ -18,6 +19,14 @@ class AtSpeeds:
     def __init__(self, recordings: IndexedRecordings, speeds: Sequence[float]) -> None:
         self._recordings, self._speeds = recordings, tuple(speeds)
         self.rows = [_named(row, speed) for speed in self._speeds for row in recordings.rows]
+
+    @property
+    def fingerprint(self) -> str:
+        return digest_json([self._recordings.fingerprint, self._speeds])
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        return self._recordings.left_out
 
     def __call__(self) -> Iterator[Utterance]:
         for speed in self._speeds:

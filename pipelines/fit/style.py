@@ -7,7 +7,8 @@ from pydantic import Field
 
 from pipelines.fit.frames import sample_frames
 from pipelines.fit.kmeans import arithmetic_on, check_clusters, fit_codebook, standardisation
-from pipelines.fit.report import FitData, Recordings, write_card
+from pipelines.fit.recordings import Recordings
+from pipelines.fit.report import FitData, write_card
 from pipelines.yaml_config import Section
 from transforms.devices import Device
 from transforms.style.features import style_features
@@ -42,7 +43,7 @@ def fit_style(
     seconds = sample_frames(
         (
             (f"{utterance.row.source}/{utterance.row.utterance_id}", style_features(utterance.waveform))
-            for utterance in data.watch(recordings())
+            for utterance in data.watch(recordings)
         ),
         max_frames=config.max_frames,
         seed=seed,

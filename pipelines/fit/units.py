@@ -10,7 +10,8 @@ from pydantic import Field
 from pipelines.fit.encoders import encoder_of
 from pipelines.fit.frames import sample_frames
 from pipelines.fit.kmeans import arithmetic_on, check_clusters, fit_codebook, whitening
-from pipelines.fit.report import FitData, Recordings, in_batches, write_card
+from pipelines.fit.recordings import Recordings
+from pipelines.fit.report import FitData, in_batches, write_card
 from pipelines.fit.units_quality import QualityConfig, known_recordings, units_quality
 from pipelines.yaml_config import Section
 from schemas.records import Utterance
@@ -63,7 +64,7 @@ def fit_units(
     arithmetic, data = arithmetic_on(config.device), FitData()
     output.mkdir(parents=True, exist_ok=True)
     sample = sample_frames(
-        _features(extractor, data.watch(recordings()), say),
+        _features(extractor, data.watch(recordings), say),
         max_frames=config.max_frames,
         seed=seed,
         memory_frames=config.memory_frames,

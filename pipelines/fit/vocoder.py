@@ -11,7 +11,7 @@ Seven phases, each resumed from its own checkpoint; only those marked * depend o
     save        ``vocoder.safetensors`` (half precision), ``vocoder.json``, ``card.md``
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipelines.files import write_text
+from pipelines.fit.recordings import Recordings
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, fit_durations
 from pipelines.fit.vocoder_card import vocoder_card
 from pipelines.fit.vocoder_config import VocoderFitConfig
@@ -34,7 +35,6 @@ from pipelines.fit.vocoder_sharpen import Sharpener
 from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_wave, true_mel
 from pipelines.threads import torch_threads
 from schemas.errors import UserError
-from schemas.records import Utterance
 from transforms.backend import digest_json
 from transforms.devices import pick_device
 from transforms.units.protocol import UnitsConfig
@@ -52,7 +52,7 @@ _WAVE_OPTIONS = ("wave_", "adversarial_", "period_judge_", "spectrogram_judge_",
 
 
 def fit_vocoder(
-    recordings: Callable[[], Iterator[Utterance]],
+    recordings: Recordings,
     config: VocoderFitConfig,
     *,
     seed: int,
@@ -79,7 +79,7 @@ def fit_vocoder(
 class _Fit:
     def __init__(
         self,
-        recordings: Callable[[], Iterator[Utterance]],
+        recordings: Recordings,
         config: VocoderFitConfig,
         *,
         seed: int,
@@ -91,6 +91,7 @@ class _Fit:
         read = read_recordings(recordings, cache=None if work is None else work / "f0.npz", say=say)
         if len(read) < 2:
             raise UserError("fit vocoder: at least two recordings are needed, one of them to validate")
+        self._left_out = dict(recordings.left_out)
         self._audio = [(recording.audio_sha256, recording.speaker) for recording in read]
         encoders = config.encoders()
         _check_units_hop(encoders["units"].hop_samples)
@@ -152,7 +153,9 @@ class _Fit:
         partial.replace(output / WEIGHTS_NAME)
         settings = {**self._config.model_dump(mode="json"), "seed": self._seed}
         fingerprint = HifiganConfig(path=str(output)).fingerprint
-        card = vocoder_card(self._description, self._recordings, settings, figures, fingerprint=fingerprint)
+        card = vocoder_card(
+            self._description, self._recordings, settings, figures, left_out=self._left_out, fingerprint=fingerprint
+        )
         (output / "card.md").write_text(card, encoding="utf-8")
         return figures
 

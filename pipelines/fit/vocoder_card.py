@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from pipelines.fit.report import left_out_lines
 from pipelines.fit.vocoder_data import FittingRecording
 from schemas.records import SAMPLE_RATE_HZ
 from transforms.vocoder.description import VocoderDescription
@@ -13,6 +14,7 @@ def vocoder_card(
     settings: Mapping[str, object],
     figures: Mapping[str, float],
     *,
+    left_out: Mapping[str, int],
     fingerprint: str,
 ) -> str:
     lines = [
@@ -35,6 +37,7 @@ def vocoder_card(
         minutes = sum(recording.num_samples for recording in own) / SAMPLE_RATE_HZ / 60
         licences = ", ".join(sorted({recording.licence for recording in own if recording.licence})) or "not stated"
         lines.append(f"| {speaker} | {len(own)} | {minutes:.1f} | {licences} |")
+    lines += ["", *left_out_lines(left_out)] if left_out else []
     lines += ["", "On recordings kept apart (one in forty):", "", "| figure | value |", "|---|---|"]
     lines += [f"| {name} | {value:.3f} |" for name, value in figures.items()]
     lines += ["", "Settings:", "", "```yaml"]

@@ -10,6 +10,7 @@ from pipelines.fit.aligner import AlignerFitConfig, fit_aligner, frame_targets, 
 from pipelines.fit.aligner_augment import altered
 from schemas.errors import UserError
 from schemas.records import SourceRow, Span, Utterance
+from tests.pipelines.fit.listed import Listed
 from transforms.align.phone_net import load_nets
 
 PROMPT = Path(__file__).parents[3] / "examples" / "asterisk-en" / "audio" / "auth-incorrect.flac"
@@ -21,7 +22,7 @@ def recordings_in(folder):
     half = len(waveform) / 32_000
     (folder / "one.phones").write_text(f"pau 0.1\nax {half:.3f}\nT {2 * half:.3f}\n")
     row = SourceRow("one", str(folder / "one.wav"), "a t", speaker="x", licence="free")
-    return lambda: iter([Utterance(row, waveform, "")])
+    return Listed(lambda: iter([Utterance(row, waveform, "")]))
 
 
 def test_a_fit_repeats_to_the_byte_and_loads(tmp_path):

@@ -149,6 +149,27 @@ def test_targets_are_made_again_for_other_frames_and_never_used_for_other_audio(
         fit("hubert", str(job_file), overrides=[*there, "fit.learning_rate=0.001"], say=lambda _: None)
 
 
+def test_a_resumed_fit_says_what_was_left_out_and_other_recordings_have_other_targets(job_file, tmp_path):
+    write_table(tmp_path / "corpus.tsv", IDS, {"gone": (str(tmp_path / "gone.flac"), "")})
+    out = tmp_path / "out"
+    there = [
+        f"output={out}",
+        f"ingest.path={tmp_path / 'corpus.tsv'}",
+        "fit.iterations=[{targets: mfcc, clusters: 4, steps: 1}]",
+    ]
+
+    def left_out(*more):
+        lines = []
+        fit("hubert", str(job_file), overrides=[*there, *more], say=lines.append)
+        made = "iteration 0: targets from mfcc" in lines
+        return json.loads((out / "card.json").read_text())["fitted_on"]["left_out"], made
+
+    assert left_out() == ({"decode/missing_file": 1}, True)
+    (out / "card.json").unlink()
+    assert left_out() == ({"decode/missing_file": 1}, False)
+    assert left_out("max_duration_s=2") == ({"decode/missing_file": 1, "decode/too_long": 2}, True)
+
+
 RANK = """\
 import json, sys
 from pipelines.fit.job import fit

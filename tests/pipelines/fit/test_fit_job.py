@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.fit.job import _drawn, fit
+from pipelines.fit.job import fit
+from pipelines.fit.recordings import drawn
 from pipelines.run import run
 from pipelines.store import ShardSet
-from schemas.errors import UserError
+from schemas.errors import EngineError, UserError
 from schemas.records import SourceRow
 from tests.pipelines.conftest import job, prompts, write_table
 
@@ -48,19 +52,60 @@ def test_a_fitted_codebook_is_used_by_a_run(job_file, tmp_path):
 @given(st.sets(st.integers(0, 99), min_size=1, max_size=40), st.integers(1, 20), st.integers(0, 3))
 def test_a_sample_is_drawn_by_hash(numbers, count, seed):
     rows = [SourceRow(f"u{number:02}", "a.wav", "", source="s") for number in sorted(numbers)]
-    drawn = _drawn(rows, count, seed)
-    assert len(drawn) == min(count, len(rows))
-    assert drawn == sorted(drawn)
-    assert set(_drawn(rows[::-1], count, seed)) == set(drawn)
-    assert set(_drawn(rows, count + 1, seed)) >= set(drawn)
-    for row in drawn:  # one recording less moves no other out of the draw
+    chosen = drawn(rows, count, seed)
+    assert len(chosen) == min(count, len(rows))
+    assert chosen == sorted(chosen)
+    assert set(drawn(rows[::-1], count, seed)) == set(chosen)
+    assert set(drawn(rows, count + 1, seed)) >= set(chosen)
+    for row in chosen:  # one recording less moves no other out of the draw
         others = [other for other in rows if other != row]
-        assert set(_drawn(others, count, seed)) >= set(drawn) - {row}
+        assert set(drawn(others, count, seed)) >= set(chosen) - {row}
 
 
 def test_a_fit_takes_the_sample_alone(job_file, tmp_path):
     fit("units", str(job_file), overrides=["sample=2", "fit.clusters=8"], say=lambda _: None)
     assert json.loads((tmp_path / "units" / "card.json").read_text())["fitted_on"]["utterances"] <= 2
+
+
+def test_what_is_left_out_is_counted_named_and_in_the_card(tmp_path):
+    long, bad = str(tmp_path / "long.wav"), {f"cut-{n}": (str(tmp_path / "cut.wav"), "") for n in range(5)}
+    (tmp_path / "cut.wav").write_bytes(b"RIFF")
+    soundfile.write(long, np.zeros(16_000 * 30, np.float32), 16_000)
+    write_table(tmp_path / "corpus.tsv", IDS, {**bad, "long": (long, "")})
+    with (tmp_path / "corpus.tsv").open("a") as table:
+        table.write("one cell\n")
+    path, lines = tmp_path / "fit.yaml", []
+    path.write_text(JOB.format(output=tmp_path / "units", table=tmp_path / "corpus.tsv"))
+    fit("units", str(path), overrides=["max_duration_s=20"], say=lines.append)
+    causes = {"decode/too_long": 1, "decode/unreadable_audio": 5, "ingest/malformed_row": 1}
+    assert json.loads((tmp_path / "units" / "card.json").read_text())["fitted_on"]["left_out"] == causes
+    told = "decode/too_long (1), decode/unreadable_audio (5), ingest/malformed_row (1)"
+    assert f"Left out: {told}." in (tmp_path / "units" / "card.md").read_text().replace("\n", " ")
+    assert f"left out 7 of 10 recordings: {told}" in lines
+    named = [line.partition(":")[0].removeprefix("left out ") for line in lines if line.startswith("left out ")]
+    assert named == ["corpus.tsv", "cut-0", "cut-1", "cut-2", "long", "7 of 10 recordings"]
+
+
+@pytest.mark.parametrize("broken", ["cells", "audio"])
+def test_too_many_failures_stop_a_fit(tmp_path, broken):
+    gone = {f"gone-{n:02}": (str(tmp_path / f"no-{n}.wav"), "") for n in range(12 if broken == "audio" else 0)}
+    write_table(tmp_path / "corpus.tsv", IDS, gone)
+    with (tmp_path / "corpus.tsv").open("a") as table:
+        table.write("one cell\n" * (0 if gone else 12))
+    path = tmp_path / "fit.yaml"
+    path.write_text(JOB.format(output=tmp_path / "units", table=tmp_path / "corpus.tsv"))
+    with pytest.raises(EngineError, match=r"10 of 15 recordings failed, more than max_failed_ratio 0\.5"):
+        fit("units", str(path), overrides=["max_failed_ratio=0.5"], say=lambda _: None)
+    fit("units", str(path), overrides=["max_failed_ratio=0.9"], say=lambda _: None)
+
+
+def test_no_text_is_needed(tmp_path):
+    rows = "".join(f"{Path('examples/asterisk-en/audio', name).resolve()}.flac\n" for name in IDS)
+    (tmp_path / "corpus.tsv").write_text(f"audio\n{rows}")
+    path = tmp_path / "fit.yaml"
+    path.write_text(JOB.format(output=tmp_path / "units", table=tmp_path / "corpus.tsv"))
+    fit("units", str(path), overrides=[], say=lambda _: None)
+    assert json.loads((tmp_path / "units" / "card.json").read_text())["fitted_on"]["utterances"] == len(IDS)
 
 
 def test_a_wrong_key_of_the_fit_names_its_path(job_file):

@@ -10,12 +10,14 @@ import torch
 from pipelines.fit.pitch import PitchFitConfig, fit_pitch, reconstruction_loss, train_vqvae
 from schemas.errors import UserError
 from schemas.records import SourceRow, Utterance
+from tests.pipelines.fit.listed import Listed
 from transforms.pitch.contour import F0Contour, normalised
 from transforms.pitch.fcpe import FcpePitchConfig
 
 SMALL = {"codes": 8, "width": 8, "embedding": 8, "depth": 1, "batch": 4, "crop_codes": 8, "device": "cpu"}
 
 
+@Listed
 def recordings():
     for name in ("activated", "agent-incorrect"):
         waveform = soundfile.read(f"examples/asterisk-en/audio/{name}.flac", dtype="float32")[0]
@@ -90,6 +92,7 @@ def test_frames_outside_do_not_count():
 
 
 def test_silence_alone_is_the_users_mistake(tmp_path):
+    @Listed
     def silence():
         yield Utterance(SourceRow("a", "a.wav", ""), np.zeros(16_000, np.float32), "a")
 

@@ -10,9 +10,11 @@ import torch
 from pipelines.fit.style import StyleFitConfig, fit_style
 from schemas.errors import UserError
 from schemas.records import SourceRow, Utterance
+from tests.pipelines.fit.listed import Listed
 from transforms.style.prosody import ProsodyStyleConfig
 
 
+@Listed
 def recordings():
     for name in ("agent-incorrect", "agent-alreadyon"):
         waveform = soundfile.read(f"examples/asterisk-en/audio/{name}.flac", dtype="float32")[0]
@@ -34,6 +36,7 @@ def test_writes_the_same_codebook_twice_and_the_encoder_takes_it(tmp_path):
     ("changes", "message"), [({"max_frames": 3}, "fit.max_frames allows 3"), ({}, "no usable GPU")]
 )
 def test_wrong_settings_are_said_before_a_recording_is_read(changes, message, tmp_path, monkeypatch):
+    @Listed
     def unread():
         raise AssertionError("the corpus was read before the settings were checked")
         yield

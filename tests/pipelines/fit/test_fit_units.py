@@ -11,12 +11,14 @@ from pydantic import ValidationError
 from pipelines.fit.units import UnitsFitConfig, fit_units
 from schemas.errors import UserError
 from schemas.records import SourceRow, Utterance
+from tests.pipelines.fit.listed import Listed
 from transforms.kmeans import load_codebook
 from transforms.units.whisper import WhisperUnitsConfig
 
 NAMES = ("activated", "added", "agent-incorrect")
 
 
+@Listed
 def recordings():
     for name in NAMES:
         waveform = soundfile.read(f"examples/asterisk-en/audio/{name}.flac", dtype="float32")[0]
@@ -101,6 +103,7 @@ def test_known_phones_make_a_quality_report(labelled, tmp_path):
         fit(tmp_path / "d", quality={"data": str(labelled), "items": str(tmp_path / "dev.item")})
 
 
+@Listed
 def unread():
     raise AssertionError("the corpus was read before the settings were checked")
     yield
@@ -154,7 +157,7 @@ def test_mistakes_are_the_users(tmp_path):
         UnitsFitConfig(cluster=5)
     with pytest.raises(UserError, match="nothing to fit on"):
         fit_units(
-            lambda: iter(()),
+            Listed(lambda: iter(())),
             UnitsFitConfig(encoder={"kind": "whisper", "device": "cpu"}),
             seed=0,
             output=tmp_path,

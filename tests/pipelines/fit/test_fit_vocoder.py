@@ -22,6 +22,7 @@ from pipelines.fit.vocoder_sharpen import Sharpener
 from pipelines.fit.vocoder_wave import WaveTrainer, true_mel
 from schemas.errors import UserError
 from schemas.records import SourceRow, Stream, Utterance
+from tests.pipelines.fit.listed import Listed
 from transforms.pitch.contour import F0Contour
 from transforms.units.whisper import WhisperUnitsConfig
 from transforms.vocoder._acoustic import AcousticModel, AcousticShape
@@ -67,6 +68,7 @@ SMALL = {
 SHAPE = AcousticShape(20, 8, 5, 2, 640, 16, 12, 1, 1, 4, 0.1)
 
 
+@Listed
 def utterances() -> Iterator[Utterance]:
     for number, name in enumerate(PROMPTS):
         path = AUDIO / f"{name}.flac"
@@ -285,10 +287,11 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError):
         VocoderFitConfig.model_validate({**SMALL, "speaker_weights": {"ann": -1.0}})
     with pytest.raises(UserError, match="two recordings"):
-        fit_vocoder(lambda: iter(list(utterances())[:1]), config, seed=1, output=tmp_path, say=print)
+        fit_vocoder(Listed(lambda: iter(list(utterances())[:1])), config, seed=1, output=tmp_path, say=print)
 
 
 def test_corrected_speakers_start_anew(tmp_path: Path) -> None:
+    @Listed
     def swapped() -> Iterator[Utterance]:
         other = {"ann": "bob", "bob": "ann"}
         for each in utterances():
@@ -296,7 +299,7 @@ def test_corrected_speakers_start_anew(tmp_path: Path) -> None:
 
     config = VocoderFitConfig.model_validate({**SMALL, "default_speaker": "ann"})
 
-    def fitted(recordings: Callable[[], Iterator[Utterance]], name: str, work: str) -> bytes:
+    def fitted(recordings: Listed, name: str, work: str) -> bytes:
         fit_vocoder(recordings, config, seed=1, output=tmp_path / name, say=print, work=tmp_path / work)
         return (tmp_path / name / "vocoder.safetensors").read_bytes()
 
