@@ -15,7 +15,7 @@ from transformers import HubertConfig, HubertModel
 
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ
-from transforms.units.hubert_source import HubertShape
+from transforms.units.hubert_shape import HubertShape, read_shape
 
 _TEMPERATURE = 0.1
 _EMBEDDING = 256
@@ -42,11 +42,8 @@ class Geometry:
 class Network:
     """A HuBERT in the making."""
 
-    def __init__(self, model: HubertModel) -> None:
+    def __init__(self, model: HubertModel, shape: HubertShape) -> None:
         self.model = model
-        shape = HubertShape(
-            tuple(model.config.conv_kernel), tuple(model.config.conv_stride), 1, False, False, normalise=True
-        )
         self.geometry = Geometry(shape.hop_samples, shape.lookahead_samples)
         self.hop_samples = shape.hop_samples
 
@@ -70,7 +67,7 @@ def build_model(architecture: dict[str, Any], *, seed: int) -> Network:
     """A network with new weights.
 
     Raises:
-        UserError: The architecture has an unknown key, or sizes that don't fit together.
+        UserError: The architecture has an unknown key, sizes that don't fit together, or what no units backend reads.
     """
     known = HubertConfig().to_dict()
     unknown = sorted(set(architecture) - set(known))
@@ -79,8 +76,10 @@ def build_model(architecture: dict[str, Any], *, seed: int) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return Network(HubertModel(HubertConfig(**{**_DEFAULTS, **architecture})))
-        except (ValueError, RuntimeError) as error:
+            config = HubertConfig(**{**_DEFAULTS, **architecture})
+            shape = read_shape(config.to_dict(), architecture="hubert", normalise=True)
+            return Network(HubertModel(config), shape)
+        except (ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"fit.architecture: {str(error).splitlines()[0]}") from error
 
 

@@ -1,4 +1,4 @@
-"""Rows for what is no run and keeps no accounts: a fit, a re-synthesis."""
+"""Rows for what is no run and keeps no accounts: a re-synthesis, a benchmark."""
 
 from collections.abc import Callable
 

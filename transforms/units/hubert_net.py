@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from transforms.cpu_layers import SpectralConv, WindowedConv, gelu_of, pack_linears, packs
-from transforms.units.hubert_source import HubertShape
+from transforms.units.hubert_shape import HubertShape
 
 _GROUP_EPS = 1e-5
 

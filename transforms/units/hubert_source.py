@@ -5,51 +5,18 @@ bundles, named ``torchaudio:HUBERT_BASE`` and so on.
 """
 
 import json
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from schemas.errors import UserError
+from transforms.units.hubert_shape import HubertShape, read_normalise, read_shape
 
 TORCHAUDIO = "torchaudio:"
+T = TypeVar("T")
+
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-
-
-@dataclass(frozen=True, slots=True)
-class HubertShape:
-    """What the tensors' own shapes don't tell.
-
-    Args:
-        kernels: Of the convolutions, in samples of their input.
-        strides: Likewise; their product is the hop.
-        heads: Attention heads a layer.
-        pre_norm: Layer norms come before attention and MLP ("stable layer norm"), as in the large models.
-        conv_layer_norm: Every convolution has a layer norm; else the first has a group norm over the recording.
-        normalise: The model wants zero mean and unit variance.
-        eps: Of the layer norms.
-    """
-
-    kernels: tuple[int, ...]
-    strides: tuple[int, ...]
-    heads: int
-    pre_norm: bool
-    conv_layer_norm: bool
-    normalise: bool
-    eps: float = 1e-5
-
-    @property
-    def hop_samples(self) -> int:
-        return math.prod(self.strides)
-
-    @property
-    def lookahead_samples(self) -> int:
-        """Samples past its own hop that an output frame sees."""
-        field, hop = 1, 1
-        for kernel, stride in zip(self.kernels, self.strides, strict=True):
-            field += (kernel - 1) * hop
-            hop *= stride
-        return field - hop
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +62,15 @@ def read_folder(
     """
     key = f"{role}.model"
     folder = _folder(key, model, allow_download=allow_download)
-    config = _read_config(key, folder, architecture)
-    shape = _read_shape(key, folder, config)
+    path, preprocessor = folder / "config.json", folder / "preprocessor_config.json"
+    normalise = _read(key, preprocessor, read_normalise) if preprocessor.is_file() else None
+    config, shape = _read(
+        key, path, lambda config: (config, read_shape(config, architecture=architecture, normalise=normalise))
+    )
     file = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
     if file is None:
         raise UserError(f"{key}: no {' or '.join(_WEIGHTS)} in {folder}")
-    others = [folder / name for name in ("config.json", "preprocessor_config.json")]
-    return HubertSource((file, *(path for path in others if path.is_file())), shape, config)
+    return HubertSource((file, *(path for path in (path, preprocessor) if path.is_file())), shape, config)
 
 
 def _bundle(name: str, weights: str | None) -> HubertSource:
@@ -138,41 +107,12 @@ def _folder(key: str, model: str, *, allow_download: bool) -> Path:
         raise UserError(f"{key}: {model!r} is neither a folder nor in the hub's cache{hint}") from error
 
 
-def _read_config(key: str, folder: Path, architecture: str) -> dict[str, Any]:
-    path = folder / "config.json"
+def _read(key: str, path: Path, take: Callable[[dict[str, Any]], T]) -> T:
+    """What ``take`` makes of a JSON object; its ValueError is the user's mistake."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("no JSON object")
+        return take(value)
     except ValueError as error:
-        raise UserError(f"{key}: {path} is no JSON ({error})") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{key}: {path} is no model's config")
-    expected: dict[str, str | bool] = {"model_type": architecture, "hidden_act": "gelu"}
-    expected |= {"feat_extract_activation": "gelu", "conv_pos_batch_norm": False, "add_adapter": False}
-    for name, only in expected.items():
-        if config.get(name, only) != only:
-            raise UserError(f"{key}: {path}: {name} is {config[name]!r}; only {only!r} is read")
-    return config
-
-
-def _read_shape(key: str, folder: Path, config: dict[str, Any]) -> HubertShape:
-    try:
-        conv_layer_norm = config.get("feat_extract_norm", "group") == "layer"
-        return HubertShape(
-            kernels=tuple(config["conv_kernel"]),
-            strides=tuple(config["conv_stride"]),
-            heads=int(config["num_attention_heads"]),
-            pre_norm=bool(config.get("do_stable_layer_norm", False)),
-            conv_layer_norm=conv_layer_norm,
-            normalise=_normalises(folder, otherwise=conv_layer_norm),
-            eps=float(config.get("layer_norm_eps", 1e-5)),
-        )
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{key}: {folder / 'config.json'} is no HuBERT config ({error!r})") from error
-
-
-def _normalises(folder: Path, *, otherwise: bool) -> bool:
-    """As the preprocessor says; without one, models with layer norm in the convolutions do."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
-        return otherwise
-    return bool(json.loads(path.read_text(encoding="utf-8")).get("do_normalize", True))
+        raise UserError(f"{key}: {path}: {error}") from error

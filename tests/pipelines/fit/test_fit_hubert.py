@@ -335,6 +335,15 @@ def test_mfccs_have_a_row_a_frame():
 def test_mistakes_are_the_users(job_file):
     with pytest.raises(UserError, match="no such key"):
         build_model({"hidden_sizes": 3}, seed=0)
+    for architecture, message in (
+        ({"num_attention_heads": 5}, "num_attention_heads is 5, which does not divide hidden_size 768"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ({"conv_stride": [5, 2, 2, 2, 2, 2, 2.5]}, "conv_stride is"),
+        ({"conv_dim": 3}, "fit.architecture: "),
+        ({"hidden_act": "relu"}, "only 'gelu' is read"),
+    ):
+        with pytest.raises(UserError, match=message):
+            build_model(architecture, seed=0)
     with pytest.raises(ValidationError, match="no model yet"):
         HubertFitConfig(iterations=({"targets": "layer", "layer": 1},))
     with pytest.raises(ValidationError, match="each stands once"):

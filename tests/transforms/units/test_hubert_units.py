@@ -263,6 +263,48 @@ def test_another_architecture_is_refused_by_name(folder, tmp_path):
         config(tmp_path).load()
 
 
+ODD = {
+    "num_attention_heads is 5, which does not divide hidden_size 32": {"num_attention_heads": 5},
+    "num_attention_heads is 0, not a whole number above 0": {"num_attention_heads": 0},
+    "hidden_size is '32', not a whole number": {"hidden_size": "32"},
+    "conv_kernel, conv_stride, conv_dim are 7, 2, 7 sizes": {"conv_stride": [5, 2]},
+    "conv_kernel, conv_stride, conv_dim are 7, 7, 8 sizes": {"conv_dim": [16] * 8},
+    "conv_stride is [5, 2.5], not a list of whole numbers": {"conv_stride": [5, 2.5]},
+    "conv_kernel is None, not a list": {"conv_kernel": None},
+    "layer_norm_eps is '1e-5', not a number": {"layer_norm_eps": "1e-5"},
+    "hidden_act is 'relu'; only 'gelu' is read": {"hidden_act": "relu"},
+}
+
+
+@pytest.mark.parametrize("message", ODD)
+def test_an_odd_config_is_one_line_when_the_model_is_named(tmp_path, message):
+    """And not in a worker: the sizes are asked for before anything is run."""
+    HubertConfig(**SIZES, **BASE).save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**settings, **ODD[message]}))
+    with pytest.raises(UserError) as caught:
+        _ = config(tmp_path).hop_samples
+    assert str(caught.value).startswith(f"units.model: {tmp_path}/config.json: {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"sampling_rate": 8000}', "sampling_rate is 8000; only 16000 is read"),
+        ("[]", "no JSON object"),
+        ("{", "Expecting property name"),
+    ],
+)
+def test_a_preprocessor_for_other_audio_is_refused(folder, tmp_path, text, message):
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "preprocessor_config.json").write_text(text)
+    with pytest.raises(UserError) as caught:
+        _ = config(tmp_path).hop_samples
+    assert str(caught.value).startswith(f"units.model: {tmp_path}/preprocessor_config.json: {message}")
+
+
 def test_preprocessor_config_decides_the_normalisation(folder, tmp_path):
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -285,7 +327,7 @@ def test_mistakes_are_the_users(folder, tmp_path):
     with pytest.raises(UserError, match=r"set units\.allow_download to fetch"):
         _ = config(folder, model="nobody/no-such-model").hop_samples
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="no HuBERT config"):
+    with pytest.raises(UserError, match=r"config\.json: hidden_size is None, not a whole number above 0"):
         _ = config(tmp_path).hop_samples
     np.savez(tmp_path / "narrow.npz", centroids=np.zeros((4, 8), np.float32))
     with pytest.raises(UserError, match="8 features a frame"):
