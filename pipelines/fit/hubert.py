@@ -28,6 +28,7 @@ from pipelines.fit.recordings import IndexedRecordings
 from pipelines.fit.report import FitData, write_card
 from pipelines.fit.speeds import AtSpeeds
 from pipelines.yaml_config import Section
+from schemas.errors import UserError
 from transforms.backend import digest_json
 from transforms.devices import Device, pick_device
 from transforms.units.hubert import HubertUnitsConfig
@@ -156,6 +157,7 @@ class _Fit:
         if iteration.encoder is not None:
             self._depends.append(features_of(iteration.encoder).features_fingerprint)
         network = build_model(config.architecture, seed=self._seed + number)
+        self._check_layers(network.model.config.num_hidden_layers)
         targets_path = self._work / f"targets-{number}-{digest_json([*self._depends, network.hop_samples])}.npz"
         left_out_path = targets_path.with_suffix(".left-out.json")
         if self._processes.is_first and not (targets_path.exists() and left_out_path.exists()):
@@ -202,6 +204,12 @@ class _Fit:
             network.save(folder)
         self._processes.wait()
         return folder, {f"iteration_{number}_{key}": value for key, value in figures.items()}
+
+    def _check_layers(self, layers: int) -> None:
+        """Of all iterations before the first one: a training may take days."""
+        for number, iteration in enumerate(self._config.iterations):
+            if iteration.layer is not None and iteration.layer > layers:
+                raise UserError(f"fit.iterations.{number}.layer: the model has {layers} layers, not {iteration.layer}")
 
     def _backend(self, iteration: Iteration, before: Path | None) -> dict[str, Any] | None:
         if iteration.targets == "layer" and before is not None:

@@ -86,9 +86,13 @@ class HubertUnitsConfig(BackendConfig):
         """Where the weights are.
 
         Raises:
-            UserError: Nowhere, or they are no HuBERT's.
+            UserError: Nowhere, they are no HuBERT's, or its config has fewer layers.
         """
-        return find_source(self.model, weights=self.weights, allow_download=self.allow_download)
+        source = find_source(self.model, weights=self.weights, allow_download=self.allow_download)
+        layers = source.config.get("num_hidden_layers", self.layer)
+        if self.layer > layers:
+            raise UserError(f"units.layer: {self.model} has {layers} layers, not {self.layer}")
+        return source
 
     @property
     def features_fingerprint(self) -> str:

@@ -350,6 +350,11 @@ def test_mistakes_are_the_users(job_file):
         HubertFitConfig(speeds=(1, 1.1, 1.1))
     with pytest.raises(ValidationError, match="goes with"):
         HubertFitConfig(iterations=({"targets": "encoder"},))
+    lines = []
+    deep = ["fit.iterations=[{targets: mfcc, steps: 1}, {targets: layer, layer: 3, steps: 1}]"]
+    with pytest.raises(UserError, match=r"fit\.iterations\.1\.layer: the model has 2 layers, not 3"):
+        fit("hubert", str(job_file), overrides=[f"output={job_file.parent / 'wrong'}", *deep], say=lines.append)
+    assert not lines, "before anything is made"
     overrides = [
         f"output={job_file.parent / 'wrong'}",
         "fit.architecture={hidden_size: 24, num_attention_heads: 2, num_hidden_layers: 1, intermediate_size: 24, "

@@ -319,7 +319,7 @@ def test_preprocessor_config_decides_the_normalisation(folder, tmp_path):
 
 def test_mistakes_are_the_users(folder, tmp_path):
     with pytest.raises(UserError, match="3 layers, not 4"):
-        config(folder, layer=4).load()
+        _ = config(folder, layer=4).hop_samples
     with pytest.raises(UserError, match="no such file"):
         _ = config(folder, codebook=str(tmp_path / "none.npz")).fingerprint
     with pytest.raises(UserError, match="no config"):
