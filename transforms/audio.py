@@ -145,15 +145,26 @@ class AudioReader:
         Raises:
             RecordError: ``missing_file``, ``unreadable_parquet`` and all of ``decode_file``.
             TransientError: The store did not answer; the same read may succeed later.
-        UserError: The package for the URL's protocol is not installed.
+            UserError: The package for the URL's protocol is not installed.
         """
+        with self._encoded(row) as (file, digest):
+            return self._decode(file), digest
+
+    def digest(self, row: SourceRow) -> str:
+        """The digest that ``decode`` gives, with nothing decoded; raises as it does of a file that cannot be read."""
+        with self._encoded(row) as (_, digest):
+            return digest
+
+    @contextmanager
+    def _encoded(self, row: SourceRow) -> Iterator[tuple[IO[bytes], str]]:
         if not row.audio:
             raise RecordError("missing_file", "the row names no audio file")
         if row.audio_row >= 0:
             encoded = self._parquet_bytes(row.audio, row.audio_row)
-            return self._decode(io.BytesIO(encoded)), hashlib.sha256(encoded).hexdigest()
-        with _open_hashed(row.audio, max_bytes=self._max_bytes) as (file, digest):
-            return self._decode(file), digest
+            yield io.BytesIO(encoded), hashlib.sha256(encoded).hexdigest()
+            return
+        with _open_hashed(row.audio, max_bytes=self._max_bytes) as opened:
+            yield opened
 
     @property
     def _max_bytes(self) -> int:

@@ -28,7 +28,7 @@ from pipelines.fit.recordings import IndexedRecordings
 from pipelines.fit.report import FitData, write_card
 from pipelines.fit.speeds import AtSpeeds
 from pipelines.yaml_config import Section
-from schemas.errors import UserError
+from schemas.errors import RecordError, UserError
 from transforms.backend import digest_json
 from transforms.devices import Device, pick_device
 from transforms.units.hubert import HubertUnitsConfig
@@ -118,7 +118,8 @@ def fit_hubert(
     """Write ``model/`` and the card into ``output``.
 
     Raises:
-        UserError: Fewer than two recordings, or the architecture is none.
+        UserError: Fewer than two recordings, the architecture is none, or audio that the model learnt from is another
+            one by now.
     """
     with Processes.of_the_environment(pick_device(config.device)) as processes:
         fit = _Fit(recordings, config, seed=seed, work=work, processes=processes, say=say)
@@ -127,6 +128,7 @@ def fit_hubert(
         for number, iteration in enumerate(config.iterations):
             model, figures = fit.iterate(number, iteration, model)
         if processes.is_first and model is not None:
+            fit.check_audio()
             _publish(model, output, fit.data, config, seed=seed, figures=figures)
     return figures
 
@@ -147,6 +149,7 @@ class _Fit:
         self._processes = processes
         self._say = say if processes.is_first else lambda _: None
         self.data = FitData()
+        self._learnt_from: set[tuple[int, str]] = set()  # places of recordings and digests of their audio
         self._depends: list[object] = [config.architecture, seed, config.max_frames, self._recordings.fingerprint]
 
     def iterate(self, number: int, iteration: Iteration, before: Path | None) -> tuple[Path, dict[str, float]]:
@@ -180,6 +183,8 @@ class _Fit:
         if number == 0 and self._processes.is_first:
             found.count(self.data, corpus=self._corpus)
             self.data.left_out = Counter(json.loads(left_out_path.read_text(encoding="utf-8")))
+        own_places = found.places % self._corpus
+        self._learnt_from.update(zip(own_places.tolist(), found.digests.tolist(), strict=True))
         training, kept_apart = found.split(every=_KEPT_APART_EVERY, corpus=self._corpus)
         settings = TrainingSettings(
             steps=iteration.steps,
@@ -204,6 +209,25 @@ class _Fit:
             network.save(folder)
         self._processes.wait()
         return folder, {f"iteration_{number}_{key}": value for key, value in figures.items()}
+
+    def check_audio(self) -> None:
+        """A training that ended is found again whatever became of its audio: all files are hashed, none decoded.
+
+        Raises:
+            UserError: A recording is gone, or has changed since it was learnt from.
+        """
+        self._say("hashing the audio that the model learnt from")
+        for place, digest in sorted(self._learnt_from):
+            row = self._recordings.rows[place]
+            try:
+                now, why = self._recordings.digest(place), "it is another file by now"
+            except RecordError as error:
+                now, why = "", error.detail
+            if now != digest:
+                raise UserError(
+                    f"fit hubert: {row.utterance_id}: {row.audio} is not what the model learnt from ({why}); remove "
+                    "the folder work/ in the output to fit on what is there"
+                )
 
     def _check_layers(self, layers: int) -> None:
         """Of all iterations before the first one: a training may take days."""

@@ -49,6 +49,10 @@ class IndexedRecordings(Recordings, Protocol):
         """
         ...
 
+    def digest(self, index: int) -> str:
+        """``audio_sha256`` of a row as its audio is now; raises as ``read`` does."""
+        ...
+
 
 class JobRecordings:
     """The corpus of a fit, restartable, decoded as it is read.
@@ -114,6 +118,9 @@ class JobRecordings:
         row = self.rows[index]
         waveform, digest = self._reader.decode(row)
         return Utterance(row, waveform, digest)
+
+    def digest(self, index: int) -> str:
+        return self._reader.digest(self.rows[index])
 
     def _leave_out(self, letter: DeadLetter) -> None:
         cause = f"{letter.stage}/{letter.code}"

@@ -42,6 +42,9 @@ class AtSpeeds:
         turn, place = divmod(index, len(self._recordings.rows))
         return _played(self._recordings.read(place), self._speeds[turn])
 
+    def digest(self, index: int) -> str:
+        return self._recordings.digest(index % len(self._recordings.rows))
+
 
 def _named(row: SourceRow, speed: float) -> SourceRow:
     return row if speed == 1 else replace(row, utterance_id=f"{row.utterance_id}@{speed:g}")

@@ -144,9 +144,18 @@ def test_targets_are_made_again_for_other_frames_and_never_used_for_other_audio(
     shutil.copy(kept, changed)
     with pytest.raises(UserError, match=rf"{IDS[1]}.*is not the audio that its targets were made of"):
         fit("hubert", str(job_file), overrides=[*there, "fit.learning_rate=0.001"], say=lambda _: None)
+    (tmp_path / "out" / "card.json").unlink()
+    with pytest.raises(UserError, match=rf"{IDS[1]}.*is not what the model learnt from \(it is another file"):
+        fit("hubert", str(job_file), overrides=there, say=lambda _: None)
     changed.unlink()
     with pytest.raises(UserError, match=rf"{IDS[1]} could be read before"):
         fit("hubert", str(job_file), overrides=[*there, "fit.learning_rate=0.001"], say=lambda _: None)
+    with pytest.raises(UserError, match=rf"{IDS[1]}.*is not what the model learnt from \(no audio file at"):
+        fit("hubert", str(job_file), overrides=there, say=lambda _: None)
+    assert not (tmp_path / "out" / "card.json").exists()
+    shutil.copy(AUDIO / changed.name, changed)
+    fit("hubert", str(job_file), overrides=there, say=lambda _: None)
+    assert (tmp_path / "out" / "card.json").exists()
 
 
 def test_a_resumed_fit_says_what_was_left_out_and_other_recordings_have_other_targets(job_file, tmp_path):
