@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pipelines.fit.arrays import load_arrays
 from pipelines.fit.hubert_network import Geometry
 from pipelines.fit.recordings import IndexedRecordings
 from pipelines.fit.report import FitData
@@ -33,9 +34,9 @@ class TargetedRecordings:
 
     @classmethod
     def load(cls, path: Path, recordings: IndexedRecordings) -> "TargetedRecordings":
-        with np.load(path, allow_pickle=False) as file:
-            starts = np.concatenate([[0], np.cumsum(file["lengths"])])
-            return cls(recordings, file["rows"], file["samples"], starts, file["digests"], file["ids"])
+        file = load_arrays(path, "rows", "samples", "lengths", "digests", "ids")
+        starts = np.concatenate([[0], np.cumsum(file["lengths"])])
+        return cls(recordings, file["rows"], file["samples"], starts, file["digests"], file["ids"])
 
     def __len__(self) -> int:
         return len(self.places)

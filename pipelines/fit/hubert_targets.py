@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torchaudio
 
+from pipelines.fit.arrays import save_arrays
 from pipelines.fit.encoders import encoder_of
 from pipelines.fit.frames import sample_frames
 from pipelines.fit.kmeans import arithmetic_on, fit_codebook, standardisation, whitening
@@ -104,16 +105,8 @@ def make_targets(
         lengths.append(len(codes))
         digests.append(utterance.audio_sha256)
         ids.append(codes.astype(np.uint16))
-    unfinished = path.with_suffix(".partial.npz")
-    np.savez(
-        unfinished,
-        rows=np.array(places),
-        samples=np.array(samples),
-        lengths=np.array(lengths),
-        digests=np.array(digests),
-        ids=np.concatenate(ids),
-    )
-    unfinished.replace(path)
+    found = {"rows": np.array(places), "samples": np.array(samples), "lengths": np.array(lengths)}
+    save_arrays(path, {**found, "digests": np.array(digests), "ids": np.concatenate(ids)})
 
 
 def _assigner(codebook: Codebook, device: Device) -> Callable[[Features], TokenIds]:

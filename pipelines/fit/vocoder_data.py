@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from pipelines.fit.arrays import Arrays, load_arrays, save_arrays
 from schemas.errors import UserError
 from schemas.records import StreamKind, TokenIds, Utterance, Waveform
 from transforms.encoder import SpeechEncoderConfig
@@ -66,7 +66,7 @@ def read_recordings(
     Raises:
         UserError: There are no recordings.
     """
-    known: dict[str, Floats] = _load_arrays(cache)
+    known: dict[str, Floats] = _known(cache)
     estimator: FcpeF0 | None = None
     found: list[FittingRecording] = []
     for utterance in recordings():
@@ -92,8 +92,8 @@ def read_recordings(
         )
     if not found:
         raise UserError("fit vocoder: the corpus has no recordings")
-    if estimator is not None:
-        _save_arrays(cache, known)
+    if estimator is not None and cache is not None:
+        save_arrays(cache, known)
     return found
 
 
@@ -108,7 +108,7 @@ def add_codes(
     """The same recordings with their codes, which are kept in ``work`` by encoder and audio digest."""
     for kind, config in encoders.items():
         cache = None if work is None else work / f"{kind}-{config.fingerprint}.npz"
-        known: dict[str, TokenIds] = _load_arrays(cache)
+        known: dict[str, TokenIds] = _known(cache)
         unknown = [recording for recording in recordings if recording.audio_sha256 not in known]
         if unknown:
             encoder = config.load()
@@ -118,8 +118,8 @@ def add_codes(
             known |= {recording.audio_sha256: ids for recording, ids in zip(group, encoded, strict=True)}
             if start // batch % 20 == 0:
                 say(f"{kind}: encoded {start + len(group)} of {len(unknown)} recordings")
-        if unknown:
-            _save_arrays(cache, known)
+        if unknown and cache is not None:
+            save_arrays(cache, known)
         recordings = [replace(r, codes={**r.codes, kind: known[r.audio_sha256]}) for r in recordings]
     return recordings
 
@@ -144,16 +144,8 @@ def shifted(recording: FittingRecording, samples: int) -> FittingRecording:
     )
 
 
-def _load_arrays(path: Path | None) -> dict[str, npt.NDArray[Any]]:
-    return dict(np.load(path, allow_pickle=False)) if path is not None and path.exists() else {}
-
-
-def _save_arrays(path: Path | None, arrays: dict[str, npt.NDArray[Any]]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
+def _known(path: Path | None) -> Arrays:
+    return load_arrays(path) if path is not None and path.exists() else {}
 
 
 class CropSampler:
