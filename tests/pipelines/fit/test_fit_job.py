@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.fit.job import fit
-from pipelines.fit.recordings import drawn
+from pipelines.fit.recordings import JobRecordings, drawn
+from pipelines.ingest import TableConfig
 from pipelines.run import run
 from pipelines.store import ShardSet
 from schemas.errors import EngineError, UserError
@@ -84,6 +86,33 @@ def test_what_is_left_out_is_counted_named_and_in_the_card(tmp_path):
     assert f"left out 7 of 10 recordings: {told}" in lines
     named = [line.partition(":")[0].removeprefix("left out ") for line in lines if line.startswith("left out ")]
     assert named == ["corpus.tsv", "cut-0", "cut-1", "cut-2", "long", "7 of 10 recordings"]
+
+
+ROWS = {"good": "{0}\tgood.wav\n", "long": "{0}\tlong.wav\n", "gone": "{0}\tgone.wav\n", "malformed": "{0}\n"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(sorted(ROWS)), min_size=1, max_size=9), st.integers(1, 9), st.integers(1, 9))
+def test_every_listed_row_is_read_or_left_out(kinds, limit, sample):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for stem, seconds in (("good", 1), ("long", 3)):
+            soundfile.write(folder / f"{stem}.wav", np.zeros(16_000 * seconds, np.float32), 16_000)
+        rows = "".join(ROWS[kind].format(f"u{number}") for number, kind in enumerate(kinds))
+        (folder / "corpus.tsv").write_text(f"id\taudio\n{rows}")
+        recordings = JobRecordings(
+            [TableConfig(path=str(folder / "corpus.tsv"))],
+            limit=limit,
+            sample=sample,
+            seed=0,
+            max_failed_ratio=0,  # under ten failures stop nothing
+            max_duration_s=2,
+            say=lambda _: None,
+        )
+        for _ in range(2):
+            read = [utterance.row.utterance_id for utterance in recordings()]
+            assert len(read) + recordings.left_out.total() == min(len(kinds), limit, sample)
+            assert all(kinds[int(each[1:])] == "good" for each in read)
 
 
 @pytest.mark.parametrize("broken", ["cells", "audio"])

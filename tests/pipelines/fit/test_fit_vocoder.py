@@ -254,8 +254,10 @@ def test_a_fitted_folder_is_loaded_and_speaks_its_tokens_only(tmp_path: Path) ->
     card = (tmp_path / "voice" / "card.md").read_text()
     for said_of_it in ("CC-BY-SA-3.0", HifiganConfig(path=str(tmp_path / "voice")).fingerprint, "seed: 1"):
         assert said_of_it in card
-    again = fit_vocoder(utterances, config, seed=1, output=tmp_path / "again", say=print, work=tmp_path / "work")
+    without = Listed(utterances.make, left_out={"decode/too_long": 2})
+    again = fit_vocoder(without, config, seed=1, output=tmp_path / "again", say=print, work=tmp_path / "work")
     assert again == figures
+    assert "Left out: decode/too_long (2)." in (tmp_path / "again" / "card.md").read_text()
     assert (tmp_path / "again" / "vocoder.safetensors").read_bytes() == (
         tmp_path / "voice" / "vocoder.safetensors"
     ).read_bytes()
