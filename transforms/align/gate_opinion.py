@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, Waveform
+from transforms.align.gate_text import GivenText, given_text
 from transforms.text.verbalise import verbalise
 from transforms.units.whisper_weights import MODEL_SHA256, tiny_en_folder
 
@@ -34,7 +35,6 @@ _WINDOW_TOKENS = 200
 _START_OF_TRANSCRIPT = 50257
 _NO_TIMESTAMPS = 50362
 _UNLIKELY_NATS = -4.0  # at -2.5 twice as many recordings are transcribed, and no more missing words are found
-_CLOSING = " .,;:!?\u2026-\u2013\u2014\"'()[]"
 _TAIL_SAMPLES = 1600
 _MOST_TOKENS_PER_S = 8  # bounds what Whisper makes up
 _MOST_TOKENS = 440  # the decoder has 448 positions
@@ -64,18 +64,18 @@ class TextScorer:
     features: Any
 
     def opinions(self, waveform: Waveform, text: str, words: Sequence[AlignedWord]) -> list[Opinion]:
-        """One opinion a word; words of one character range share theirs, as the text was scored as written.
+        """One opinion a word; words of one character range share theirs, as the text is scored as it is written.
 
         Args:
             text: As written; the words' character ranges point into it.
             words: Placed in the audio; long audio is cut between them into windows of at most 28 s.
         """
-        prepared = sentence_case(text)
+        given = given_text(text, words)
         found: list[Opinion] = []
         for first, last, start, end in word_windows(words, num_samples=len(waveform)):
             char_start = 0 if first == 0 else words[first].char_start
             char_end = len(text) if last == len(words) else words[last].char_start
-            found += self._window(waveform[start:end], prepared, (char_start, char_end), words[first:last], start)
+            found += self._window(waveform[start:end], given.lead(char_start, char_end), words[first:last], start)
         return found
 
     def hear(self, waveform: Waveform) -> list[str]:
@@ -86,23 +86,15 @@ class TextScorer:
         encoded, _ = self._encode(np.concatenate([silence, waveform, silence]))
         return self._heard(encoded, most_tokens=round(_MOST_TOKENS_PER_S * len(waveform) / SAMPLE_RATE_HZ) + 8)
 
-    def _window(
-        self, waveform: Waveform, text: str, chars: tuple[int, int], words: Sequence[AlignedWord], offset: int
-    ) -> list[Opinion]:
-        lead = " " + text[chars[0] : chars[1]].strip()
-        # whatever the text ends with, a full stop is what Whisper expects where nothing more is said
-        lead = lead.rstrip(_CLOSING) + "."
-        stripped = len(text[chars[0] : chars[1]]) - len(text[chars[0] : chars[1]].lstrip())
-        base = chars[0] + stripped - 1  # character c of the text is character c - base of ``lead``
-        encoding = self.tokenizer.encode(lead, add_special_tokens=False)
-        ids, ranges = encoding.ids[:_MOST_TOKENS], encoding.offsets[:_MOST_TOKENS]
+    def _window(self, waveform: Waveform, lead: GivenText, words: Sequence[AlignedWord], offset: int) -> list[Opinion]:
+        encoding = self.tokenizer.encode(lead.text, add_special_tokens=False)
+        ids = encoding.ids[:_MOST_TOKENS]
+        ranges = [(lead.origins[a], lead.origins[b - 1] + 1) for a, b in encoding.offsets[:_MOST_TOKENS]]
         encoded, frames = self._encode(waveform)
         nats, starts = self._score(encoded, frames, ids)
         opinions = []
         for word in words:
-            mine = [
-                index for index, (a, b) in enumerate(ranges) if a + base < word.char_end and b + base > word.char_start
-            ]
+            mine = [index for index, (a, b) in enumerate(ranges) if a < word.char_end and b > word.char_start]
             if not mine:
                 opinions.append(Opinion(LEAST_NATS, LEAST_NATS, word.start_sample))
                 continue
@@ -173,7 +165,7 @@ def load_text_scorer() -> TextScorer:
 
 
 def text_scorer_fingerprint() -> str:
-    return f"whisper-align/4/int8/{MODEL_SHA256[:16]}"
+    return f"whisper-align/5/int8/{MODEL_SHA256[:16]}"
 
 
 def word_windows(words: Sequence[AlignedWord], *, num_samples: int) -> list[tuple[int, int, int, int]]:
@@ -199,19 +191,3 @@ def word_windows(words: Sequence[AlignedWord], *, num_samples: int) -> list[tupl
         windows.append((first, last, start, min(end, start + _WINDOW_SAMPLES)))
         first, start = last, end
     return windows
-
-
-def sentence_case(text: str) -> str:
-    """The text with a capital at its start, and only there if it is all in capitals; of the same length.
-
-    Whisper was trained on written sentences and mistrusts other spellings of the same words.
-    """
-    cased = "".join(_lower(char) for char in text) if text.isupper() else text
-    start = len(cased) - len(cased.lstrip())
-    head = cased[start : start + 1].upper()
-    return cased[:start] + (head if len(head) == 1 else cased[start : start + 1]) + cased[start + 1 :]
-
-
-def _lower(char: str) -> str:
-    lowered = char.lower()
-    return lowered if len(lowered) == 1 else char

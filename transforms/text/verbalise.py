@@ -125,6 +125,11 @@ def tag_at(text: str, position: int) -> Slot | None:
     return Slot(position, match.end(), tuple(dict.fromkeys(((), word))))
 
 
+def tags(text: str) -> list[tuple[int, int]]:
+    """Character ranges of the tags, marks of typography among them."""
+    return [match.span() for match in _TAG.finditer(text)]
+
+
 @lru_cache(maxsize=8)
 def is_shouted(text: str) -> bool:
     """Whether a text of two words or more is wholly in capitals."""

@@ -7,7 +7,6 @@ from transforms.align.gate_opinion import (
     LEAST_NATS,
     beside_unwritten,
     load_text_scorer,
-    sentence_case,
     word_windows,
 )
 from transforms.align.readings import align_text
@@ -37,16 +36,14 @@ def test_one_utterance_leaves_no_trace_in_the_next(scorer, aligner, prompt):
     assert scorer.opinions(waveform, text, words) == first
 
 
-@given(st.text(max_size=20))
-def test_a_text_keeps_its_length(text):
-    cased = sentence_case(text)
-    assert len(cased) == len(text)
-    assert cased.lower() == text.lower() or not text.isascii()
-
-
-def test_capitals_are_read_as_a_sentence():
-    assert sentence_case("  HELLO THERE I'M BOB") == "  Hello there i'm bob"
-    assert sentence_case("hello IBM") == "Hello IBM"
+def test_tags_change_no_opinion(scorer, aligner, prompt):
+    waveform, text = prompt("agent-newlocation")
+    assert text == "Please enter a new extension, followed by pound."
+    tagged = "[noise] Please enter <unk> a new extension {breath}, followed by [noise] pound. {breath}"
+    opinions = [
+        scorer.opinions(waveform, said, align_text(aligner, waveform, said, "en").words) for said in (text, tagged)
+    ]
+    assert opinions[0] == opinions[1]
 
 
 @given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(100, 40_000)), min_size=1, max_size=60))
