@@ -132,7 +132,8 @@ def tags(text: str) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=8)
 def is_shouted(text: str) -> bool:
-    """Whether a text of two words or more is wholly in capitals."""
+    """Whether a text of two words or more is wholly in capitals but for its tags."""
+    text = _TAG.sub("", text)
     return text.upper() == text and sum(any(map(str.isalpha, word)) for word in text.split()) > 1
 
 

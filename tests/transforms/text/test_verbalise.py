@@ -194,6 +194,7 @@ def test_where_all_is_in_capitals_a_word_is_spelled_only_if_it_must_be():
     assert readings("STOP HIM") == [["stop"], ["him"]]
     assert readings("THE FBI HAS TV") == [["the"], ["f b i", "fbi"], ["has"], ["t v", "tv"]]
     assert readings("CAT") == [["c a t", "cat"]]
+    assert readings("STOP [noise] HIM") == [["stop"], ["", "noise"], ["him"]]
     assert readings("CAT 5")[0] == ["c a t", "cat"]
     assert readings("the CAT SAT") == [["the"], ["c a t", "cat"], ["s a t", "sat"]]
 
