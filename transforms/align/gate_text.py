@@ -4,14 +4,19 @@ written   please hold [noise], one moment {breath}
 given     Please hold, one moment.
 """
 
+import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from schemas.records import AlignedWord
 from transforms.text.verbalise import tags
 
 _CLOSING = " .,;:!?\u2026-\u2013\u2014\"'()[]"
+_START = re.compile(r"\A\s*\S")
+_SENTENCE = re.compile(r"(?:\A\s*|[.!?\u2026][\"')\]]*\s+)[\"'(\[]*[^\W\d_]")
+_I = re.compile(r"(?<![\w'.])i(?![\w\u0300-\u036f]|\.\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +52,36 @@ def given_text(text: str, words: Sequence[AlignedWord]) -> GivenText:
         if not text[end : end + 1].isalnum():
             dropped |= set(range(len(text[:start].rstrip()), start))
     origins = tuple(place for place in range(len(text)) if place not in dropped)
-    return GivenText(sentence_case("".join(text[place] for place in origins)), origins)
+    spelled = _spelled(words)
+    capitals = {index for index, place in enumerate(origins) if place in spelled}
+    return GivenText(sentence_case("".join(text[place] for place in origins), capitals), origins)
 
 
-def sentence_case(text: str) -> str:
-    """The text with a capital at its start, and only there if it is all in capitals; of the same length.
+def sentence_case(text: str, capitals: Collection[int] = ()) -> str:
+    """The text with a capital at its start; of the same length.
 
-    Whisper was trained on written sentences and mistrusts other spellings of the same words.
+    One that is all in capitals, or has none, gets them at these places, for *I* and where sentences begin: Whisper was
+    trained on written sentences and mistrusts other spellings of the same words.
     """
-    cased = "".join(_lower(char) for char in text) if text.isupper() else text
-    start = len(cased) - len(cased.lstrip())
-    head = cased[start : start + 1].upper()
-    return cased[:start] + (head if len(head) == 1 else cased[start : start + 1]) + cased[start + 1 :]
+    if not text.isupper() and not text.islower():
+        return _START.sub(_raised, text)
+    cased = "".join(_same_length(char, char.upper() if i in capitals else char.lower()) for i, char in enumerate(text))
+    return _I.sub(_raised, _SENTENCE.sub(_raised, cased))
 
 
-def _lower(char: str) -> str:
-    lowered = char.lower()
-    return lowered if len(lowered) == 1 else char
+def _spelled(words: Sequence[AlignedWord]) -> set[int]:
+    """Characters of what is said by its letters, as ``PBX`` and ``Q`` are."""
+    found: set[int] = set()
+    for span, same in groupby(words, key=lambda word: (word.char_start, word.char_end)):
+        said = [word.text.removesuffix("'s") for word in same]
+        if said != ["a"] and all(len(letter) == 1 for letter in said):
+            found |= set(range(*span))
+    return found
+
+
+def _raised(match: re.Match[str]) -> str:
+    return match[0][:-1] + _same_length(match[0][-1], match[0][-1].upper())
+
+
+def _same_length(char: str, cased: str) -> str:
+    return cased if len(cased) == 1 else char

@@ -43,6 +43,13 @@ def test_real_prompts_are_accepted_whole(judge, prompt, utterance_id):
     assert verdict.scores["worst_excess"] <= 0
 
 
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+@pytest.mark.parametrize("utterance_id", ["demo-abouttotry", "priv-introsaved", "dir-intro", "dir-usingkeypad"])
+def test_a_text_of_one_case_is_accepted_as_in_ordinary_case(judge, prompt, utterance_id, case):
+    waveform, text = prompt(utterance_id)
+    assert judge(waveform, case(text)).kept is None
+
+
 @pytest.mark.parametrize("audio", ["auth-incorrect", "vm-forward", "agent-newlocation"])
 @pytest.mark.parametrize("words_of", ["vm-goodbye", "queue-thankyou", "all-circuits-busy-now"])
 def test_another_utterances_transcript_is_rejected(judge, prompt, audio, words_of):

@@ -22,9 +22,17 @@ def test_a_text_keeps_its_length(text):
     assert cased.lower() == text.lower() or not text.isascii()
 
 
-def test_capitals_are_read_as_a_sentence():
-    assert sentence_case("  HELLO THERE I'M BOB") == "  Hello there i'm bob"
-    assert sentence_case("hello IBM") == "Hello IBM"
+@pytest.mark.parametrize(
+    ("written", "cased"),
+    [
+        ("  HELLO THERE I'M BOB", "  Hello there I'm bob"),
+        ('"THANK YOU". PLEASE HOLD, WHILE I TRY! (YES)', '"Thank you". Please hold, while I try! (Yes)'),
+        ("am i there? so am i.", "Am I there? So am I."),
+        ("hello IBM. am i?", "Hello IBM. am i?"),
+    ],
+)
+def test_a_text_of_one_case_is_read_as_sentences(written, cased):
+    assert sentence_case(written) == cased
 
 
 @pytest.mark.parametrize(
@@ -34,6 +42,7 @@ def test_capitals_are_read_as_a_sentence():
         ("[noise] hello, <i>Bob</i>!", " Hello, Bob."),
         ("so [noise] <unk> la", " So la."),
         ("PRESS ONE [noise] NOW", " Press one now."),
+        ("DIAL THE PBX IP FOR Q, AND A 2 AT 5 P.M. [noise] NO", " Dial the PBX IP for Q, and a 2 at 5 p.m. No."),
         ("no tags [at all] here?", " No tags [at all] here."),
     ],
 )
