@@ -27,7 +27,7 @@ Read = Callable[[Locale, Match], Sequence[Reading]]
 
 _NOT_IN_WORD = r"(?<![^\W_])"
 _ENDS = r"(?![^\W_])"
-_BLANKS = "    "
+_BLANKS = " \u00a0\u2009\u202f"
 _SPELLED_NEVER = frozenset("hm hmm mm mmm mhm sh shh psst pst brr grr pff pfff tsk zzz хм гм мм тсс ш".split())
 _SPELLED_ALWAYS = frozenset("usa eu ue uk fbi cia ibm usb cdu csu afd ard edv сша оон ооо мгу мид эвм".split())
 _ADDRESS = (
@@ -63,7 +63,7 @@ def language(locale: Locale) -> Language:
             rule(rf"{number}(?:\s(?P<scale>{locale.scale}))?\s?(?P<sign>{signs})(?![^\W_])", _currency),
             rule(rf"(?<!\d)(?P<n>\d{{1,9}})(?P<ending>{locale.ordinal_endings})(?![^\W_])", _ordinal),
             rule(r"(?<![\d/])(\d{1,3})/(\d{1,3})(?![\d/])", _fraction),
-            rule(rf"{number}[  ]?(?P<unit>{units})(?![^\W_])", _measure),
+            rule(rf"{number}[{_BLANKS}]?(?P<unit>{units})(?![^\W_])", _measure),
             rule(r"\d+(?:\.\d+){2,}", _dotted_unless_grouped),
             rule(number, _plain_number),
             rule(r"(?<![^\W_])[.,](?P<part>\d+)", lambda locale, match: decimals(locale, "", match["part"])),

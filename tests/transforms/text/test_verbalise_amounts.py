@@ -1,0 +1,23 @@
+"""A number or an amount is one slot, however it is written, so that no switch can fall inside."""
+
+import pytest
+
+from transforms.text.verbalise import slots
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u2009", "\u202f"])
+@pytest.mark.parametrize(
+    ("language", "spoken"),
+    [
+        ("es", "diez mil"),
+        ("fr", "dix mille"),
+        ("de", "zehntausend"),
+        ("it", "diecimila"),
+        ("ru", "десять тысяч"),
+    ],
+)
+def test_blanks_of_every_width_part_thousands(language, spoken, blank):
+    (slot,) = slots(f"10{blank}000", language)
+    assert " ".join(slot.readings[0]) == spoken
+    assert len(slots(f"10{blank}000{blank}km", language)) == 1
+    assert len(slots(f"10{blank}000{blank}€", language)) == 1
