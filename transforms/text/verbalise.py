@@ -26,7 +26,7 @@ Reading = tuple[str, ...]
 
 LANGUAGES: dict[str, str] = {code: f"transforms.text.verbalise_{code}" for code in ("en", "es", "fr", "de", "it", "ru")}
 
-_APOSTROPHES = str.maketrans("’‘ʼ＇`´", "''''''")
+_PLAIN = str.maketrans("’‘ʼ＇`´₀₁₂₃₄₅₆₇₈₉", "''''''0123456789")
 _LETTER = r"[^\W\d_²³¹¼-¾][̀-ͯ]*"
 WORD = re.compile(rf"(?:{_LETTER})+(?:'(?:{_LETTER})+)*")
 _INSIDE_TAG = r"(?=[^]>}]*[^\W\d_])[\w/-]+"
@@ -55,7 +55,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """Rules in order of precedence. Each sees the text with straight apostrophes, of the same length."""
+    """Rules in order of precedence. Each sees straight apostrophes and plain digits; lengths are kept."""
 
     code: str
     rules: tuple[Rule, ...]
@@ -89,7 +89,7 @@ def slots(text: str, language: str) -> tuple[Slot, ...]:
     Raises:
         RecordError: ``unknown_language``.
     """
-    plain = text.translate(_APOSTROPHES)
+    plain = text.translate(_PLAIN)
     rules = _rules(language)
     if rules is None:
         from transforms.text.verbalise_plain import plain_slots

@@ -2,7 +2,11 @@
 
 import pytest
 
-from transforms.text.verbalise import slots
+from transforms.text.verbalise import slots, verbalise
+
+
+def said(text: str, language: str) -> str:
+    return " ".join(word.text for word in verbalise(text, language))
 
 
 @pytest.mark.parametrize("blank", [" ", "\u00a0", "\u2009", "\u202f"])
@@ -21,3 +25,16 @@ def test_blanks_of_every_width_part_thousands(language, spoken, blank):
     assert " ".join(slot.readings[0]) == spoken
     assert len(slots(f"10{blank}000{blank}km", language)) == 1
     assert len(slots(f"10{blank}000{blank}€", language)) == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("en", "CO₂ and H₂O", "c o two and h two o"),
+        ("de", "CO₂", "ce o zwei"),
+        ("fr", "CO₂", "cé o deux"),
+        ("en", "x₁₀", "x ten"),
+    ],
+)
+def test_subscripts_are_read_as_digits(language, written, spoken):
+    assert said(written, language) == spoken
