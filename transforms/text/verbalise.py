@@ -19,12 +19,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from itertools import product
 
 from schemas.records import SpokenWord
 
 Reading = tuple[str, ...]
 
 LANGUAGES: dict[str, str] = {code: f"transforms.text.verbalise_{code}" for code in ("en", "es", "fr", "de", "it", "ru")}
+
+MAX_READINGS = 24
+"""Of one slot, where they are combined from several parts."""
 
 _PLAIN = str.maketrans("’‘ʼ＇`´₀₁₂₃₄₅₆₇₈₉", "''''''0123456789")
 _LETTER = r"[^\W\d_²³¹¼-¾][̀-ͯ]*"
@@ -47,10 +51,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``read`` gets the match (whose ``string`` is the whole text) and returns readings, or none to decline."""
+    """``read`` gets the match (whose ``string`` is the whole text) and returns readings, or none to decline.
+
+    What ``joins_next`` is one slot with what follows it at once.
+    """
 
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str]], Sequence[Reading]]
+    joins_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +155,20 @@ def _slot_at(text: str, position: int, rules: Sequence[Rule]) -> Slot | None:
             continue
         readings = tuple(dict.fromkeys(tuple(reading) for reading in rule.read(match)))
         if readings:
-            return Slot(position, match.end(), readings)
+            slot = Slot(position, match.end(), readings)
+            following = _slot_at(text, slot.char_end, rules) if rule.joins_next else None
+            return slot if following is None else _joined(slot, following)
     match = WORD.match(text, position)
     if match is None:
         return None
     word = clean_word(match.group())
     return Slot(position, match.end(), ((word,) if word else (),))
+
+
+def _joined(left: Slot, right: Slot) -> Slot:
+    """Both in one, in each of their readings: the likelier ones where there are too many."""
+    readings = [(*first, *second) for first, second in product(left.readings, right.readings)]
+    return Slot(left.char_start, right.char_end, tuple(readings[:MAX_READINGS]))
 
 
 def base_language(code: str) -> str:

@@ -245,8 +245,10 @@ def _letters(word: str) -> list[str]:
     return [letter for letter in word.lower() if letter.isalpha()]
 
 
-def _rule(pattern: str, read: Callable[[re.Match[str]], Sequence[Reading]], flags: int = 0) -> Rule:
-    return Rule(re.compile(pattern, flags), read)
+def _rule(
+    pattern: str, read: Callable[[re.Match[str]], Sequence[Reading]], flags: int = 0, *, joins_next: bool = False
+) -> Rule:
+    return Rule(re.compile(pattern, flags), read, joins_next)
 
 
 _CURRENCY_SIGNS = "|".join(map(re.escape, CURRENCIES))
@@ -283,7 +285,7 @@ LANGUAGE = Language(
         _rule(rf"{_NUMBER}\s?(?P<unit>{_UNIT_NAMES})(?![^\W_])", _measure),
         _rule(_NUMBER, _plain_number),
         _rule(r"(?<!\d)\.(\d+)", lambda match: decimal("", match.group(1))),
-        _rule(r"[-−](?=\d)", _minus),
+        _rule(rf"[-−](?=\.?\d|(?:{_CURRENCY_SIGNS})\s?\.?\d)", _minus, joins_next=True),
         _rule(r"[-–](?=\d)", _range),
         _rule(_NOT_IN_WORD + r"[IVX]{1,7}(?![^\W_])(?!\.[A-Z]|')", _roman),
         _rule(_NOT_IN_WORD + r"(?:[A-Za-z]\.){2,}", _initials),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
-from transforms.text.verbalise import Language, Reading, Rule, is_shouted
+from transforms.text.verbalise import MAX_READINGS, Language, Reading, Rule, is_shouted
 from transforms.text.verbalise_locale import Locale, Noun, Readings, unique, words
 from transforms.text.verbalise_numbers import (
     LONGEST_QUANTITY,
@@ -34,7 +34,6 @@ _ADDRESS = (
     r"(?P<scheme>https?://)?(?P<rest>(?:www\.|(?<=://)|[\w.+-]+@)[\w-]+(?:\.[\w-]+)*(?:/[\w./-]*\w)?"
     r"|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io|eu|{domains})\b(?!\.\w)(?:/[\w./-]*\w)?)"
 )
-_MAX_READINGS = 24
 
 
 def language(locale: Locale) -> Language:
@@ -43,8 +42,8 @@ def language(locale: Locale) -> Language:
     signs = _any_of(locale.currencies)
     units = _any_of(locale.units)
 
-    def rule(pattern: str, read: Read, flags: int = 0) -> Rule:
-        return Rule(re.compile(pattern, flags), lambda match: list(read(locale, match))[:_MAX_READINGS])
+    def rule(pattern: str, read: Read, flags: int = 0, *, joins_next: bool = False) -> Rule:
+        return Rule(re.compile(pattern, flags), lambda match: list(read(locale, match))[:MAX_READINGS], joins_next)
 
     return Language(
         locale.code,
@@ -67,7 +66,7 @@ def language(locale: Locale) -> Language:
             rule(r"\d+(?:\.\d+){2,}", _dotted_unless_grouped),
             rule(number, _plain_number),
             rule(r"(?<![^\W_])[.,](?P<part>\d+)", lambda locale, match: decimals(locale, "", match["part"])),
-            rule(r"[-−](?=\d)", _minus),
+            rule(rf"[-−](?=[.,]?\d|(?:{signs})\s?\d)", _minus, joins_next=True),
             rule(r"[-–](?=\d)", _range),
             rule(r"[IVX]{1,7}(?![^\W_])", _roman),
             rule(_NOT_IN_WORD + r"(?:[^\W\d_]\.){2,}", _initials),

@@ -38,3 +38,30 @@ def test_blanks_of_every_width_part_thousands(language, spoken, blank):
 )
 def test_subscripts_are_read_as_digits(language, written, spoken):
     assert said(written, language) == spoken
+
+
+@pytest.mark.parametrize("minus", ["-", "\u2212"])
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("en", "5 °C", "minus five degrees celsius"),
+        ("en", "5", "minus five"),
+        ("en", "$5.50", "minus five dollars and fifty cents"),
+        ("en", ".5", "minus point five"),
+        ("de", "5,50 €", "minus fünf euro fünfzig"),
+        ("fr", "5 °C", "moins cinq degrés celsius"),
+        ("es", "€ 5", "menos cinco euros"),
+    ],
+)
+def test_a_minus_is_one_with_its_number(language, written, spoken, minus):
+    (slot,) = slots(minus + written, language)
+    assert (slot.char_start, slot.char_end) == (0, len(written) + 1)
+    assert " ".join(slot.readings[0]) == spoken
+    assert all(len(reading) > 1 for reading in slot.readings)
+
+
+def test_a_minus_that_is_none_parts():
+    assert said("pages 5-10", "en") == "pages five to ten"
+    assert len(slots("5-10", "en")) == 3
+    assert said("x-5", "en") == "x five"
+    assert {reading[0] for slot in slots("-5", "en") for reading in slot.readings} == {"minus", "negative"}
