@@ -1,13 +1,12 @@
 """English rules: numbers with what goes with them, symbols, abbreviations, acronyms, addresses."""
 
 import re
-from collections.abc import Callable, Sequence
 
-from transforms.text.verbalise import Language, Reading, Rule, is_shouted
+from transforms.text.verbalise import Language, Reading, is_shouted
+from transforms.text.verbalise_en_amounts import MONEY, NUMBERS, Readings, rule
 from transforms.text.verbalise_en_calendar import CALENDAR
 from transforms.text.verbalise_en_numbers import (
     decade,
-    decimal,
     digit_by_digit,
     fraction,
     integer,
@@ -18,30 +17,21 @@ from transforms.text.verbalise_en_numbers import (
 from transforms.text.verbalise_en_words import (
     ABBREVIATIONS,
     BEFORE_NUMBERS,
-    CURRENCIES,
     INITIALS,
     LEADING_APOSTROPHE,
-    SCALES,
     SPELLED_ALWAYS,
     SPELLED_NEVER,
     SYMBOLS,
     TITLES_IN_ANY_CASE,
     TITLES_WITHOUT_STOP,
-    UNITS,
     WORDS_IN_CAPITALS,
 )
 from transforms.text.verbalise_numbers import roman_value
 
-Readings = list[Reading]
-_NUMBER = r"(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.(?P<part>\d+))?"
-_SCALE = r"(?:\s?(?P<scale>hundred|thousand|million|billion|trillion|[kKmM]|[bB]n?|[tT]n?)(?![^\W_]))?"
 _ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 _NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $")
 _NUMBERED = re.compile(
     r"\b(?:war|chapter|part|volume|book|section|act|scene|phase|type|class|level|title|appendix) $", re.I
-)
-_CODE_CONTEXT = re.compile(
-    r"\b(?:extensions?|ext\.?|pin|passwords?|passcode|code|dial|numbers?|no\.?|channel|room|flight|call|#)\W*$", re.I
 )
 
 
@@ -59,39 +49,6 @@ def _address(match: re.Match[str]) -> Readings:
     scheme = match.group("scheme") or ""
     spoken_scheme = [*_letters(scheme.rstrip(":/")), "colon", "slash", "slash"] if scheme else []
     return [tuple(words), (*spoken_scheme, *words)]
-
-
-def _currency(match: re.Match[str]) -> Readings:
-    """``$5.50`` -> five dollars and fifty cents; ``$2.5 million`` -> two point five million dollars."""
-    one, many, cent, cents = (tuple(name.split()) for name in CURRENCIES[match.group("sign")])
-    whole, part, scale = match.group("whole").replace(",", ""), match.group("part"), match.group("scale")
-    if scale:
-        number = decimal(whole, part)[0] if part else quantity(whole)
-        return [(*number, SCALES.get(scale.lower(), scale.lower()), *many)]
-    noun = one if int(whole) == 1 else many
-    units = (*quantity(whole), *noun)
-    if not part:
-        return [units, *((*reading, *noun) for reading in integer(whole))]
-    if len(part) != 2:
-        return [(*decimal(whole, part)[0], *many)]
-    small = quantity(part)
-    if int(part) == 0:
-        return [units]
-    named = (*small, *(cent if int(part) == 1 else cents))
-    small_alone = [named] if int(whole) == 0 else []
-    mixed = [(*units, "and", *named), (*units, *named), (*units, *small), (*quantity(whole), *two_digits(part))]
-    return [*small_alone, *mixed]
-
-
-def _part_of_currency(match: re.Match[str]) -> Readings:
-    """``$.75`` -> seventy five cents; ``$.5 million`` -> point five million dollars."""
-    _, many, cent, cents = (tuple(name.split()) for name in CURRENCIES[match.group("sign")])
-    part, scale = match.group("part"), match.group("scale")
-    scaled = (SCALES.get(scale.lower(), scale.lower()),) if scale else ()
-    pointed = [(*number, *scaled, *many) for number in decimal("", part)]
-    if scale or len(part) != 2 or int(part) == 0:
-        return pointed
-    return [(*quantity(part), *(cent if int(part) == 1 else cents)), *pointed]
 
 
 def _clock(match: re.Match[str]) -> Readings:
@@ -134,31 +91,6 @@ def _designation(match: re.Match[str]) -> Readings:
     numbers = integer(digits, as_code=True)
     dots: tuple[Reading, ...] = ((), ("dot",), ("point",))
     return [(letter, *dot, *number) for dot in dots for number in numbers]
-
-
-def _measure(match: re.Match[str]) -> Readings:
-    """``5 km``, ``30%``, ``44.1 kHz``."""
-    whole, part = match.group("whole").replace(",", ""), match.group("part")
-    one, many = UNITS[match.group("unit")]
-    numbers = decimal(whole, part) if part else integer(whole)
-    name = one if whole == "1" and not part else many
-    return [(*number, *name.split()) for number in numbers]
-
-
-def _plain_number(match: re.Match[str]) -> Readings:
-    whole, part = match.group("whole"), match.group("part")
-    if part:
-        return list(decimal(whole.replace(",", ""), part))
-    if "," in whole:
-        digits = whole.replace(",", "")
-        return [quantity(digits), *integer(digits)]
-    context = match.string[max(0, match.start() - 24) : match.start()]
-    return list(integer(whole, as_code=_CODE_CONTEXT.search(context) is not None))
-
-
-def _minus(match: re.Match[str]) -> Readings:
-    before = match.string[: match.start()]
-    return [("minus",), ("negative",)] if not before or before[-1].isspace() or before[-1] in "([" else []
 
 
 def _range(match: re.Match[str]) -> Readings:
@@ -245,55 +177,42 @@ def _letters(word: str) -> list[str]:
     return [letter for letter in word.lower() if letter.isalpha()]
 
 
-def _rule(
-    pattern: str, read: Callable[[re.Match[str]], Sequence[Reading]], flags: int = 0, *, joins_next: bool = False
-) -> Rule:
-    return Rule(re.compile(pattern, flags), read, joins_next)
-
-
-_CURRENCY_SIGNS = "|".join(map(re.escape, CURRENCIES))
-_UNIT_NAMES = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
 _NOT_IN_WORD = r"(?<![^\W_])"
 _HALF = r"([AaPp]\.?[Mm]\b\.?)"
 
 LANGUAGE = Language(
     code="en",
     rules=(
-        _rule(
+        rule(
             _NOT_IN_WORD
             + r"(?P<scheme>https?://)?(?P<rest>(?:www\.|(?<=://)|[\w.-]+@)[\w-]+(?:\.[\w-]+)*(?:/[\w./-]*\w)?"
             r"|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|uk|info)\b(?:/[\w./-]*\w)?)",
             _address,
             re.I | re.A,
         ),
-        _rule(rf"(?P<sign>{_CURRENCY_SIGNS})\s?{_NUMBER}{_SCALE}", _currency),
-        _rule(rf"(?P<sign>{_CURRENCY_SIGNS})\s?\.(?P<part>\d+){_SCALE}", _part_of_currency),
-        _rule(rf"{_NUMBER}{_SCALE}\s?(?P<sign>{_CURRENCY_SIGNS})(?![^\W_])", _currency),
-        _rule(rf"{_NOT_IN_WORD}(\d{{1,2}}):(\d\d)(?::(\d\d))?(?!\d)(?:\s?{_HALF})?", _clock),
-        _rule(rf"{_NOT_IN_WORD}(\d{{1,2}})\.(\d\d)()\s?{_HALF}", _clock),
-        _rule(rf"{_NOT_IN_WORD}(\d{{1,2}})\s?{_HALF}", _hour),
+        *MONEY,
+        rule(rf"{_NOT_IN_WORD}(\d{{1,2}}):(\d\d)(?::(\d\d))?(?!\d)(?:\s?{_HALF})?", _clock),
+        rule(rf"{_NOT_IN_WORD}(\d{{1,2}})\.(\d\d)()\s?{_HALF}", _clock),
+        rule(rf"{_NOT_IN_WORD}(\d{{1,2}})\s?{_HALF}", _hour),
         *CALENDAR,
-        _rule(r"(?<!\d)(?:\+?1[-. ])?(?:\(\d{3}\)\s?|\d{3}-)?\d{3}-\d{4}(?!\d)", _phone),
-        _rule(r"(?<!\d)\d{3}\.\d{3}\.\d{4}(?!\d)", _phone),
-        _rule(r"\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}(?!\d)", _phone),
-        _rule(r"(?<![^\W_])24/7(?![\d/])", lambda match: [("twenty", "four", "seven")]),
-        _rule(r"\d+(?:\.\d+){2,}", _dotted),
-        _rule(_NOT_IN_WORD + r"([A-Z])\.(\d{1,9})(?!\d)", _designation),
-        _rule(r"(\d{1,3}(?:,\d{3})+|\d{1,15})(?:st|nd|rd|th)\b", lambda m: [ordinal(m[1].replace(",", ""))], re.I),
-        _rule(r"(?<!\d)(\d{2}(?:\d0)?)'?s\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []),
-        _rule(r"(?<!\d)(\d{1,2})/(\d{1,3})(?![\d/])", lambda match: fraction(match.group(1), match.group(2))),
-        _rule(rf"{_NUMBER}\s?(?P<unit>{_UNIT_NAMES})(?![^\W_])", _measure),
-        _rule(_NUMBER, _plain_number),
-        _rule(r"(?<!\d)\.(\d+)", lambda match: decimal("", match.group(1))),
-        _rule(rf"[-−](?=\.?\d|(?:{_CURRENCY_SIGNS})\s?\.?\d)", _minus, joins_next=True),
-        _rule(r"[-–](?=\d)", _range),
-        _rule(_NOT_IN_WORD + r"[IVX]{1,7}(?![^\W_])(?!\.[A-Z]|')", _roman),
-        _rule(_NOT_IN_WORD + r"(?:[A-Za-z]\.){2,}", _initials),
-        _rule(_NOT_IN_WORD + r"(No|Vols?|Figs?)\.(?=\s?\d)", _before_number, re.I),
-        _rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
-        _rule(r"#", _number_sign),
-        _rule("|".join(map(re.escape, SYMBOLS)), _symbol),
-        _rule(_NOT_IN_WORD + r"'(?:" + "|".join(LEADING_APOSTROPHE) + r")\b", lambda m: [(m.group().lower(),)], re.I),
-        _rule(r"([A-Za-z]+?)('?s)?(?![^\W\d_])(?!'[^\W\d_])", _acronym),
+        rule(r"(?<!\d)(?:\+?1[-. ])?(?:\(\d{3}\)\s?|\d{3}-)?\d{3}-\d{4}(?!\d)", _phone),
+        rule(r"(?<!\d)\d{3}\.\d{3}\.\d{4}(?!\d)", _phone),
+        rule(r"\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}(?!\d)", _phone),
+        rule(r"(?<![^\W_])24/7(?![\d/])", lambda match: [("twenty", "four", "seven")]),
+        rule(r"\d+(?:\.\d+){2,}", _dotted),
+        rule(_NOT_IN_WORD + r"([A-Z])\.(\d{1,9})(?!\d)", _designation),
+        rule(r"(\d{1,3}(?:,\d{3})+|\d{1,15})(?:st|nd|rd|th)\b", lambda m: [ordinal(m[1].replace(",", ""))], re.I),
+        rule(r"(?<!\d)(\d{2}(?:\d0)?)'?s\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []),
+        rule(r"(?<!\d)(\d{1,2})/(\d{1,3})(?![\d/])", lambda match: fraction(match.group(1), match.group(2))),
+        *NUMBERS,
+        rule(r"[-–](?=\d)", _range),
+        rule(_NOT_IN_WORD + r"[IVX]{1,7}(?![^\W_])(?!\.[A-Z]|')", _roman),
+        rule(_NOT_IN_WORD + r"(?:[A-Za-z]\.){2,}", _initials),
+        rule(_NOT_IN_WORD + r"(No|Vols?|Figs?)\.(?=\s?\d)", _before_number, re.I),
+        rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
+        rule(r"#", _number_sign),
+        rule("|".join(map(re.escape, SYMBOLS)), _symbol),
+        rule(_NOT_IN_WORD + r"'(?:" + "|".join(LEADING_APOSTROPHE) + r")\b", lambda m: [(m.group().lower(),)], re.I),
+        rule(r"([A-Za-z]+?)('?s)?(?![^\W\d_])(?!'[^\W\d_])", _acronym),
     ),
 )
