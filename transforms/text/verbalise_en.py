@@ -26,7 +26,7 @@ from transforms.text.verbalise_en_words import (
     TITLES_WITHOUT_STOP,
     WORDS_IN_CAPITALS,
 )
-from transforms.text.verbalise_numbers import roman_value
+from transforms.text.verbalise_numbers import digits_of, roman_value
 
 _ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 _NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $")
@@ -201,7 +201,11 @@ LANGUAGE = Language(
         rule(r"(?<![^\W_])24/7(?![\d/])", lambda match: [("twenty", "four", "seven")]),
         rule(r"\d+(?:\.\d+){2,}", _dotted),
         rule(_NOT_IN_WORD + r"([A-Z])\.(\d{1,9})(?!\d)", _designation),
-        rule(r"(\d{1,3}(?:,\d{3})+|\d{1,15})(?:st|nd|rd|th)\b", lambda m: [ordinal(m[1].replace(",", ""))], re.I),
+        rule(
+            r"(\d{1,3}(?:[,\u00a0\u2009\u202f]\d{3})+|\d{1,15})(?:st|nd|rd|th)\b",
+            lambda m: [ordinal(digits_of(m[1]))],
+            re.I,
+        ),
         rule(r"(?<!\d)(\d{2}(?:\d0)?)'?s\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []),
         rule(r"(?<!\d)(\d{1,2})/(\d{1,3})(?![\d/])", lambda match: fraction(match.group(1), match.group(2))),
         *NUMBERS,

@@ -6,6 +6,8 @@ from itertools import product
 from transforms.text.verbalise import Reading
 from transforms.text.verbalise_locale import Gender, Locale, Noun, Readings, unique, words
 
+BLANKS = " \u00a0\u2009\u202f"
+"""What parts thousands in many languages."""
 LONGEST_QUANTITY = 15
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 

@@ -11,6 +11,7 @@ from itertools import product
 from transforms.text.verbalise import MAX_READINGS, Language, Reading, Rule, is_shouted
 from transforms.text.verbalise_locale import Locale, Noun, Readings, unique, words
 from transforms.text.verbalise_numbers import (
+    BLANKS,
     LONGEST_QUANTITY,
     by_digit,
     counted,
@@ -27,7 +28,6 @@ Read = Callable[[Locale, Match], Sequence[Reading]]
 
 _NOT_IN_WORD = r"(?<![^\W_])"
 _ENDS = r"(?![^\W_])"
-_BLANKS = " \u00a0\u2009\u202f"
 _SPELLED_NEVER = frozenset("hm hmm mm mmm mhm sh shh psst pst brr grr pff pfff tsk zzz хм гм мм тсс ш".split())
 _SPELLED_ALWAYS = frozenset("usa eu ue uk fbi cia ibm usb cdu csu afd ard edv сша оон ооо мгу мид эвм".split())
 _ADDRESS = (
@@ -62,7 +62,7 @@ def language(locale: Locale) -> Language:
             rule(rf"{number}(?:\s(?P<scale>{locale.scale}))?\s?(?P<sign>{signs})(?![^\W_])", _currency),
             rule(rf"(?<!\d)(?P<n>\d{{1,9}})(?P<ending>{locale.ordinal_endings})(?![^\W_])", _ordinal),
             rule(r"(?<![\d/])(\d{1,3})/(\d{1,3})(?![\d/])", _fraction),
-            rule(rf"{number}[{_BLANKS}]?(?P<unit>{units})(?![^\W_])", _measure),
+            rule(rf"{number}[{BLANKS}]?(?P<unit>{units})(?![^\W_])", _measure),
             rule(r"\d+(?:\.\d+){2,}", _dotted_unless_grouped),
             rule(number, _plain_number),
             rule(r"(?<![^\W_])[.,](?P<part>\d+)", lambda locale, match: decimals(locale, "", match["part"])),
@@ -81,7 +81,7 @@ def _number(locale: Locale) -> str:
     """Digits in groups of three, or just digits, and a decimal part after a comma or a point."""
     marks = re.escape(locale.groups)
     return (
-        rf"(?<!\d)(?P<whole>\d{{1,3}}(?:[{marks}]\d{{3}})+(?!\d)|\d{{1,3}}(?:[{_BLANKS}]\d{{3}})+(?!\d)|\d+)"
+        rf"(?<!\d)(?P<whole>\d{{1,3}}(?:[{marks}]\d{{3}})+(?!\d)|\d{{1,3}}(?:[{BLANKS}]\d{{3}})+(?!\d)|\d+)"
         r"(?:(?P<mark>[,.])(?P<part>\d+))?"
     )
 
@@ -217,8 +217,8 @@ def _plain_number(locale: Locale, match: Match) -> Readings:
     said = quantities(locale, whole)
     if "." in written and written.count(".") == 1:
         return unique(*said, *decimals(locale, *written.split(".")))
-    if any(blank in written for blank in _BLANKS):
-        apart = [quantities(locale, group)[0] for group in re.split(rf"[{_BLANKS}]", written)]
+    if any(blank in written for blank in BLANKS):
+        apart = [quantities(locale, group)[0] for group in re.split(rf"[{BLANKS}]", written)]
         return unique(*said, tuple(word for group in apart for word in group))
     return said
 

@@ -65,3 +65,53 @@ def test_a_minus_that_is_none_parts():
     assert len(slots("5-10", "en")) == 3
     assert said("x-5", "en") == "x five"
     assert {reading[0] for slot in slots("-5", "en") for reading in slot.readings} == {"minus", "negative"}
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u2009", "\u202f"])
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("10_000", "ten thousand"),
+        ("1_234_567.5", "one million two hundred thirty four thousand five hundred sixty seven point five"),
+        ("€10_000", "ten thousand euros"),
+        ("5_500 km", "five thousand five hundred kilometers"),
+        ("-20_000 £", "minus twenty thousand pounds"),
+    ],
+)
+def test_blanks_part_thousands_in_english(written, spoken, blank):
+    (slot,) = slots(written.replace("_", blank), "en")
+    assert " ".join(slot.readings[0]) == spoken
+
+
+def test_groups_of_digits_that_are_no_thousands_stay_apart():
+    assert [len(slots(text, "en")) for text in ("1 800 555 1234", "555 12", "1984 500", "12 345 67")] == [4, 2, 2, 3]
+    assert said("the 10\u202f000th and the 5 100th", "en") == "the ten thousandth and the five one hundredth"
+    assert said("5 800-555-1234", "en") == "five eight zero zero five five five one two three four"
+    assert said("dial 555 123", "en") == "dial five five five one two three"
+    (slot,) = slots("5 500", "en")
+    assert ("five", "five", "hundred") in slot.readings
+    (slot,) = slots("5\u00a0500", "en")
+    assert ("five", "five", "hundred") not in slot.readings
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("5,50 €", "five euros and fifty cents"),
+        ("€5,50", "five euros and fifty cents"),
+        ("€5.50", "five euros and fifty cents"),
+        ("1.234,50 €", "one thousand two hundred thirty four euros and fifty cents"),
+        ("1\u202f234,50\u00a0€", "one thousand two hundred thirty four euros and fifty cents"),
+        ("€2,5 million", "two point five million euros"),
+        ("-1,5 km", "minus one point five kilometers"),
+        ("5,500 €", "five thousand five hundred euros"),
+    ],
+)
+def test_a_comma_may_be_the_decimal_sign_of_an_english_amount(written, spoken):
+    (slot,) = slots(written, "en")
+    assert " ".join(slot.readings[0]) == spoken
+
+
+def test_commas_of_lists_stay():
+    assert said("press 1,2,3 or 5,50", "en") == "press one two three or five fifty"
+    assert said("1,2,3 km", "en") == "one two three kilometers"
