@@ -19,7 +19,7 @@ from transforms.align.gate import GateConfig
 from transforms.backend import BackendConfig
 from transforms.devices import Device, pick_device
 from transforms.interleave import InterleaveConfig
-from transforms.registry import Role, config_class
+from transforms.registry import BACKENDS, Role, config_class
 
 DEFAULT_KINDS: dict[Role, str] = {"align": "fused", "units": "whisper", "pitch": "fcpe", "style": "prosody"}
 
@@ -179,11 +179,15 @@ def resolve_backends(data: dict[str, Any], roles: Sequence[Role], *, where: str)
             continue
         section = data.get(role, {})
         if not isinstance(section, dict):
-            raise UserError(f"{where}: {role}: expected a section with a kind")
+            kinds = ", ".join(BACKENDS[role])
+            raise UserError(f"{where}: {role}: expected a section with a kind, one of {kinds} (given: {section!r})")
         kind = section.get("kind", DEFAULT_KINDS[role])
         if not isinstance(kind, str):
             raise UserError(f"{where}: {role}.kind: expected the name of a backend (given: {kind!r})")
-        cls = config_class(role, kind)
+        try:
+            cls = config_class(role, kind)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
         resolved[role] = validate(cls, section, where=where, section=role)
     return resolved
 

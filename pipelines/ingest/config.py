@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from pipelines.yaml_config import TAG, Section
+from pipelines.yaml_config import Section
+from pipelines.yaml_mistakes import TAG
 
 
 class _Corpus(Section):

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.yaml_config import read_yaml, validate
 from schemas.errors import UserError
@@ -28,9 +28,23 @@ class Store(Forbid):
     shards: int = Field(default=1, ge=1)
 
 
+class Lamp(Forbid):
+    kind: Literal["lamp"]
+    pools: dict[str, Store] = Field(default_factory=dict)
+    table: str | bool | int = ""
+    sizes: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _few(self) -> "Lamp":
+        if len(self.sizes) > 3:
+            raise ValueError("sizes are three at most")
+        return self
+
+
 class JobFile(Forbid):
     output: str
     ingest: Annotated[Table | Folder, Field(discriminator="kind")]
+    lamp: Annotated[Table | Lamp, Field(discriminator="kind")] | None = None
     store: Store = Store()
 
 
@@ -46,7 +60,27 @@ GOOD = {"output": "o", "ingest": {"kind": "table", "path": "p"}}
             {**GOOD, "ingest": {"kind": "table", "path": "p", "text_colum": "t"}},
             "job.yaml: ingest.text_colum: unknown key; did you mean text_column?",
         ),
-        ({**GOOD, "zzz": 1}, "job.yaml: zzz: unknown key; known keys: output, ingest, store"),
+        ({**GOOD, "zzz": 1}, "job.yaml: zzz: unknown key; known keys: output, ingest, lamp, store"),
+        ({**GOOD, "store": 4}, "job.yaml: store: expected a section of keys: shards (given: '4')"),
+        (
+            {**GOOD, "lamp": {"kind": "lamp", "pools": {"a": {"shard": 1}}}},
+            "job.yaml: lamp.pools.a.shard: unknown key; did you mean shards?",
+        ),
+        (
+            {**GOOD, "lamp": {"kind": "lamp", "pools": 3}},
+            "job.yaml: lamp.pools: expected a section of names and values (given: '3')",
+        ),
+        ({**GOOD, "lamp": {"kind": "lamp", "sizes": 3}}, "job.yaml: lamp.sizes: expected a list (given: '3')"),
+        (
+            {**GOOD, "lamp": {"kind": "lamp", "sizes": [[]]}},
+            "job.yaml: lamp.sizes.0: input should be a valid integer (given: '[]')",
+        ),
+        ({**GOOD, "lamp": {"kind": "lamp", "sizes": [1, 2, 3, 4]}}, "job.yaml: lamp: sizes are three at most"),
+        (
+            {**GOOD, "lamp": {"kind": "lamp", "table": [1]}},
+            "job.yaml: lamp.table: input should be a valid string (given: '[1]'); and 2 more",
+        ),
+        ({**GOOD, "lamp": {"kind": "table"}}, "job.yaml: lamp.path: field required"),
         ({"ingest": GOOD["ingest"]}, "job.yaml: output: field required"),
         (
             {**GOOD, "store": {"shards": 0}},
@@ -60,9 +94,20 @@ def test_the_first_mistake_in_one_line(data, line):
     assert str(error.value) == line
 
 
-def test_an_unknown_kind_names_the_kinds_there_are():
-    with pytest.raises(UserError, match=r"ingest.*'table', 'folder'"):
-        validate(JobFile, {**GOOD, "ingest": {"kind": "tabel", "path": "p"}}, where="job.yaml")
+@pytest.mark.parametrize(
+    ("ingest", "line"),
+    [
+        ({"kind": "tabel", "path": "p"}, "ingest.kind: expected table or folder (given: 'tabel'); did you mean table?"),
+        ({"kind": 3, "path": "p"}, "ingest.kind: expected table or folder (given: '3')"),
+        ({"path": "p"}, "ingest.kind: field required; choose table or folder"),
+        ("p", "ingest: expected a section with a kind: table or folder (given: 'p')"),
+        (None, "ingest: expected a section with a kind: table or folder (given: nothing)"),
+    ],
+)
+def test_a_choice_of_sections_names_its_key_and_the_kinds_there_are(ingest, line):
+    with pytest.raises(UserError) as error:
+        validate(JobFile, {**GOOD, "ingest": ingest}, where="job.yaml")
+    assert str(error.value) == f"job.yaml: {line}"
 
 
 def test_overrides_are_yaml_and_make_sections(tmp_path):
