@@ -20,6 +20,21 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, of which PyYAML takes the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            name = (key.tag, str(key.value))
+            if name in seen:
+                problem = f"the key {key.value} stands twice in one mapping; it is also in line {seen[name]}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen[name] = key.start_mark.line + 1
+        return node
+
+
 def read_yaml(path: str | Path, *, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """A job file with ``key.path=value`` overrides applied; values are read as YAML.
 
@@ -43,7 +58,7 @@ def read_yaml(path: str | Path, *, overrides: Sequence[str] = ()) -> dict[str, A
 def _parse(text: str, *, where: str) -> Any:
     """Raises: UserError: One line with the file and the line in it."""
     try:
-        return yaml.safe_load(text)
+        return _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{where}: not valid YAML{line}: {error.problem}") from error

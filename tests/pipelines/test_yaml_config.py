@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pipelines.yaml_config import read_yaml, validate
+from pipelines.yaml_config import parse_override, read_yaml, validate
 from schemas.errors import UserError
 
 
@@ -131,3 +131,31 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"job\.yaml"):
         read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "line", "first"),
+    [
+        ("output: a\nseed: 1\noutput: b\n", "output", 3, 1),
+        ("store:\n  shards: 2\n  'shards': 3\n", "shards", 3, 2),
+        ("ingest:\n- {kind: table, path: a}\n- {kind: table, path: b, path: c}\n", "path", 3, 3),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path, content, key, line, first):
+    path = tmp_path / "job.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError) as error:
+        read_yaml(path)
+    said = f"the key {key} stands twice in one mapping; it is also in line {first}"
+    assert str(error.value) == f"{path}: not valid YAML in line {line}: {said}"
+
+
+def test_a_key_that_stands_twice_in_an_override_is_refused():
+    with pytest.raises(UserError, match="the key a stands twice"):
+        parse_override("text={a: 1, a: 2}")
+
+
+def test_a_merged_mapping_may_be_overridden(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("a: {b: &base {x: 1, y: 2}}\nc: &more {<<: *base, y: 3}\nd: {<<: *more, y: 4}\n")
+    assert read_yaml(path) == {"a": {"b": {"x": 1, "y": 2}}, "c": {"x": 1, "y": 3}, "d": {"x": 1, "y": 4}}
