@@ -1,9 +1,10 @@
-"""Readers of corpora: tables, LibriSpeech trees, folders and Parquet."""
+"""Readers of corpora: tables, LibriSpeech trees, LJ Speech, folders and Parquet."""
 
 from pipelines.ingest.config import (
     FolderConfig,
     IngestConfig,
     LibriSpeechConfig,
+    LJSpeechConfig,
     OneOrSeveral,
     ParquetConfig,
     TableConfig,
@@ -14,6 +15,7 @@ from pipelines.ingest.readers import read_all, read_rows
 __all__ = [
     "FolderConfig",
     "IngestConfig",
+    "LJSpeechConfig",
     "LibriSpeechConfig",
     "OneOrSeveral",
     "ParquetConfig",

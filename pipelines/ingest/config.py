@@ -43,7 +43,7 @@ class TableColumns(Columns):
 
 DEFAULT_COLUMNS: dict[str, tuple[str, ...]] = {
     "id": ("id",),
-    "audio": ("audio", "path", "file_name"),
+    "audio": ("audio", "path", "file_name", "audio_filepath"),
     "text": ("text", "sentence", "transcription"),
     "speaker": ("speaker", "speaker_id", "client_id"),
     "language": ("language", "locale"),
@@ -52,11 +52,11 @@ DEFAULT_COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 class TableConfig(_Corpus):
-    """A TSV, CSV or JSONL table, one utterance a row, also compressed (``.gz``, ``.bz2``, ``.xz``).
+    """A TSV, CSV or JSONL table, one utterance a row, also compressed (``.gz``, ``.bz2``, ``.xz``); NeMo's manifests.
 
     Args:
         path: The table; a pattern with ``*`` reads several.
-        format: Taken from the file's extension when unset.
+        format: Taken from the file's extension when unset; ``.json`` is read as JSONL.
         delimiter: Between cells; a tab for TSV and a comma for CSV when unset.
         header: Column names of a table without a header line.
         audio_root: Folder that audio paths are relative to; the table's own folder when unset.
@@ -76,6 +76,16 @@ class LibriSpeechConfig(_Corpus):
     """A tree ``SPEAKER/CHAPTER/S-C-NNNN.flac`` with ``S-C.trans.txt`` beside the audio."""
 
     kind: Literal["librispeech"] = "librispeech"
+
+
+class LJSpeechConfig(_Corpus):
+    """LJ Speech and what is laid out as it is: ``metadata.csv`` (``ID|TEXT|NORMALISED TEXT``), audio in ``wavs/``.
+
+    Args:
+        path: The folder, or the table in it where it has another name.
+    """
+
+    kind: Literal["ljspeech"] = "ljspeech"
 
 
 class FolderConfig(_Corpus):
@@ -98,7 +108,7 @@ class ParquetConfig(_Corpus):
 
 
 IngestConfig = Annotated[
-    TableConfig | LibriSpeechConfig | FolderConfig | ParquetConfig,
+    TableConfig | LibriSpeechConfig | LJSpeechConfig | FolderConfig | ParquetConfig,
     Field(discriminator="kind"),
 ]
 

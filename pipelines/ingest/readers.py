@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from pipelines.files import read_ids
-from pipelines.ingest.config import FolderConfig, IngestConfig, LibriSpeechConfig, TableConfig, several
+from pipelines.ingest.config import FolderConfig, IngestConfig, LibriSpeechConfig, LJSpeechConfig, TableConfig, several
+from pipelines.ingest.ljspeech import read_ljspeech
 from pipelines.ingest.parquet import read_parquet
 from pipelines.ingest.table import read_table
 from pipelines.ingest.trees import read_folder, read_librispeech
@@ -48,6 +49,8 @@ def _read(config: IngestConfig, needs_text: bool) -> Iterator[SourceRow | DeadLe
         return read_table(config, needs_text=needs_text)
     if isinstance(config, LibriSpeechConfig):
         return read_librispeech(config, needs_text=needs_text)
+    if isinstance(config, LJSpeechConfig):
+        return read_ljspeech(config)
     if isinstance(config, FolderConfig):
         return read_folder(config)
     return read_parquet(config, needs_text=needs_text)

@@ -32,6 +32,7 @@ from schemas.records import DeadLetter, SourceRow
 
 _COMPRESSION = {"gz": "gzip", "bz2": "bz2", "xz": "xz"}
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+_NEMO_AUDIO = "audio_filepath"
 _BOM = b"\xef\xbb\xbf"
 
 Cells = list[str]
@@ -58,6 +59,8 @@ def read_table(config: TableConfig, *, needs_text: bool = True) -> Iterator[Sour
 
 def _format_of(name: str, url: str) -> str:
     extension = extension_of(name)
+    if extension == "json":
+        return "jsonl"  # as NeMo names its manifests
     if extension not in ("tsv", "csv", "jsonl"):
         raise UserError(f"ingest.format: cannot tell the format of {url} by its name; set it to tsv, csv or jsonl")
     return extension
@@ -78,7 +81,7 @@ class _Table:
 
     def rows(self, kind: str, file: IO[bytes]) -> Iterator[SourceRow | DeadLetter]:
         """Raises UserError at the end where none of a JSONL table's rows had a column that is needed."""
-        records = _json_records(file) if kind == "jsonl" else self._delimited_records(kind, file)
+        records = _json_records(file, self.url) if kind == "jsonl" else self._delimited_records(kind, file)
         columns = self.config.columns
         needed = set(self.required) | {role for role in type(columns).model_fields if getattr(columns, role)}
         seen: dict[str, None] = {}
@@ -104,6 +107,9 @@ class _Table:
         missing = [role for role in self.required if role not in chosen]
         if missing:
             raise RecordError("malformed_row", f"the row has no {' and no '.join(missing)}")
+        if chosen["audio"] == _NEMO_AUDIO and record.get("offset"):
+            detail = f"the row is a part of its recording, from {record['offset']} s on; cut the recording first"
+            raise RecordError("part_of_recording", detail)
         cells = cells_by_role(chosen, record)
         name = cells.pop("audio").removeprefix("./")
         if name and not extension_of(name):
@@ -126,6 +132,12 @@ class _Table:
                 if isinstance(cells, RecordError):
                     raise UserError(f"ingest.path: cannot read the header of {self.url}: {cells.detail}")
                 header = cells
+                chosen = pick_columns(self.config.columns, header)
+                if not set(self.required) <= chosen.keys() and any("|" in cell for cell in header):
+                    raise UserError(
+                        f"ingest.path: {self.url} has '|' between its cells; set ingest.kind to ljspeech where it is "
+                        "ID|TEXT, else ingest.delimiter, and ingest.header where it has none"
+                    )
                 require_columns(self.config.columns, header, required=self.required, table=self.url)
             elif isinstance(cells, RecordError):
                 yield line, cells
@@ -209,11 +221,13 @@ def _csv_lines(file: IO[bytes], delimiter: str) -> Iterator[Numbered]:
             yield start, cells
 
 
-def _json_records(file: IO[bytes]) -> Iterator[tuple[int, dict[str, object] | RecordError]]:
+def _json_records(file: IO[bytes], url: str) -> Iterator[tuple[int, dict[str, object] | RecordError]]:
     for number, line in _byte_lines(file):
         try:
             if isinstance(line, RecordError):
                 raise line
+            if number == 1 and line.lstrip().startswith(b"["):
+                raise UserError(f"ingest.path: {url} is one JSON array; write an object a line (`jq -c '.[]'` does)")
             value = json.loads(decode_text(line))
         except RecordError as error:
             yield number, error

@@ -12,7 +12,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 
-from pipelines.ingest import FolderConfig, LibriSpeechConfig, ParquetConfig, TableConfig, read_rows
+from pipelines.ingest import FolderConfig, LibriSpeechConfig, LJSpeechConfig, ParquetConfig, TableConfig, read_rows
 from schemas.errors import UserError
 from tests.pipelines.ingest.corpora import ADAPTER, PROMPTS, audio, parquet, put_audio, read, rows, table_text
 from transforms.audio import decode
@@ -61,6 +61,11 @@ def test_every_layout_on_an_object_store(tmp_path, kind):
         ({"kind": "table", "path": "t.tsv", "exclude_ids": "sub"}, "ingest.exclude_ids: cannot read sub"),
         ({"kind": "table", "path": "fold*.tsv"}, "ingest.path: cannot read folder.tsv: Is a directory"),
         ({"kind": "table", "path": "nope://t.tsv"}, "ingest.path: cannot open nope://"),
+        ({"kind": "table", "path": "lj.csv"}, "ingest.path: lj.csv has '|' between its cells; set ingest.kind to ljsp"),
+        ({"kind": "table", "path": "array.json"}, "ingest.path: array.json is one JSON array; write an object a line"),
+        ({"kind": "ljspeech", "path": "nowhere"}, "ingest.path: nothing at nowhere"),
+        ({"kind": "ljspeech", "path": "sub"}, "ingest.path: no metadata.csv in sub; name LJ Speech's folder"),
+        ({"kind": "ljspeech", "path": "utf16.csv"}, "ingest.path: utf16.csv has 1 cells a line, and no id|text|norm"),
         ({"kind": "folder", "path": "nowhere"}, "ingest.path: nothing at nowhere"),
         ({"kind": "folder", "path": "t.tsv"}, "ingest.path: t.tsv is a file"),
         ({"kind": "folder", "path": "sub"}, "ingest.path: no utterance in sub; check ingest.kind (folder)"),
@@ -79,6 +84,8 @@ def test_mistakes_end_in_one_clear_line(tmp_path, monkeypatch, config, message):
     Path("utf16.csv").write_bytes("audio,text\n".encode("utf-16"))
     Path("cut.tsv.gz").write_bytes(gzip.compress(b"audio\ttext\na\tb\n" * 99)[:-20])
     Path("empty.csv").touch()
+    Path("lj.csv").write_text("LJ001-0001|Printing, in the only sense|Printing, in the only sense\n")
+    Path("array.json").write_text('[\n{"audio": "a.wav", "text": "a"}\n]\n')
     with pytest.raises(UserError) as caught:
         read(**config)
     assert message in str(caught.value)
@@ -128,7 +135,7 @@ def test_configs_refuse_what_they_do_not_know(bad):
         ADAPTER.validate_python({"path": "x", **bad})
 
 
-@pytest.mark.parametrize("cls", [TableConfig, FolderConfig, LibriSpeechConfig, ParquetConfig])
+@pytest.mark.parametrize("cls", [TableConfig, FolderConfig, LibriSpeechConfig, LJSpeechConfig, ParquetConfig])
 def test_configs_survive_a_round_trip(cls):
     config = cls(path="x", speaker="ann")
     assert ADAPTER.validate_json(config.model_dump_json()) == config

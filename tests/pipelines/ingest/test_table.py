@@ -78,6 +78,21 @@ def test_a_headerless_table_with_its_own_delimiter(tmp_path):
     ]
 
 
+def test_a_nemo_manifest(tmp_path):
+    lines = [
+        {"audio_filepath": "wavs/a.wav", "duration": 1.5, "text": "one"},
+        {"audio_filepath": "/data/b.wav", "duration": 1.5, "offset": 0.0, "text": "two"},
+        {"audio_filepath": "c.wav", "duration": 1.5, "offset": 3.25, "text": "three"},
+    ]
+    (tmp_path / "train_manifest.json").write_text("\n".join(map(json.dumps, lines)))
+    items = read(kind="table", path=f"{tmp_path}/train_manifest.json")
+    assert rows(items) == [
+        SourceRow("/data/b", "/data/b.wav", "two"),
+        SourceRow("wavs/a", f"{tmp_path}/wavs/a.wav", "one"),
+    ]
+    assert letters(items) == {"train_manifest.json:3": "part_of_recording"}
+
+
 def test_relative_absolute_and_remote_audio(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("d").mkdir()
