@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from schemas.errors import EngineError, UserError
+from schemas.errors import EngineError, TransientError, UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -30,7 +30,7 @@ def command(function: F) -> F:
     def guarded(*args: Any, debug: bool = False, **kwargs: Any) -> None:
         try:
             function(*args, **kwargs)
-        except (UserError, EngineError) as error:
+        except (UserError, EngineError, TransientError) as error:
             if debug:
                 raise
             print(f"plait: {error}", file=sys.stderr)

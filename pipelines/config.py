@@ -13,7 +13,7 @@ from pipelines.engines.placement import Resources
 from pipelines.engines.protocol import Engine
 from pipelines.engines.ray import RayEngine
 from pipelines.ingest import IngestConfig, OneOrSeveral, several
-from pipelines.yaml_config import Section, read_yaml, validate
+from pipelines.yaml_config import OutputFolder, Section, read_yaml, validate
 from schemas.errors import UserError
 from transforms.align.gate import GateConfig
 from transforms.backend import BackendConfig
@@ -144,7 +144,7 @@ class RunConfig(Section):
     ``batch_rows`` records go through the stages together; it is part of what decides the bytes.
     """
 
-    output: str
+    output: OutputFolder
     seed: int = 0
     limit: int | None = Field(default=None, ge=1)
     max_failed_ratio: float = Field(default=0.01, ge=0, le=1)

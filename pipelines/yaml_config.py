@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from pipelines.files import read_text
 from pipelines.yaml_mistakes import explain
@@ -18,6 +18,16 @@ class Section(BaseModel):
     """A part of a job file or a template: unknown keys are refused, and nothing changes once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _names_a_folder(url: str) -> str:
+    if not url.rstrip("/") or url.rstrip("/").endswith(":"):
+        raise ValueError("names no folder; write one such as out/run or s3://bucket/run")
+    return url
+
+
+OutputFolder = Annotated[str, AfterValidator(_names_a_folder)]
+"""A folder to write to; ``/`` and a protocol alone are none."""
 
 
 class _Loader(yaml.SafeLoader):

@@ -12,7 +12,7 @@ from pydantic import Field
 from pipelines.files import local_path, make_folder
 from pipelines.fit.recordings import JobRecordings
 from pipelines.ingest import OneOrSeveral, several
-from pipelines.yaml_config import Section, read_yaml, validate
+from pipelines.yaml_config import OutputFolder, Section, read_yaml, validate
 from schemas.errors import EngineError, TransientError, UserError
 
 FitWhat = Literal["units", "pitch", "style", "hubert", "aligner", "vocoder"]
@@ -29,7 +29,7 @@ class FitJob(Section):
             order, and what is not drawn is never decoded.
     """
 
-    output: str
+    output: OutputFolder
     seed: int = 0
     limit: int | None = Field(default=None, ge=1)
     sample: int | None = Field(default=None, ge=1)

@@ -10,6 +10,7 @@ import fsspec
 
 from pipelines.files import local_path
 from schemas.errors import RecordError, TransientError, UserError
+from transforms.audio import is_network_error
 
 AUDIO_EXTENSIONS = frozenset({"wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "au", "sph", "w64", "caf"})
 
@@ -48,16 +49,20 @@ class Location:
 
         Raises:
             UserError: There is neither.
-            TransientError: The store does not answer.
+            TransientError: The store does not answer, or not to us.
         """
+        if self.url.endswith("://"):
+            raise UserError(f"{option}: {self.url} names no bucket; write {self.url}BUCKET/PATH")
         try:
             return str(self.filesystem.info(self.root or "/")["type"])
         except FileNotFoundError as error:
             raise UserError(f"{option}: nothing at {self.url}; check the path") from error
         except PermissionError as error:
             raise UserError(f"{option}: no permission to read {self.url}") from error
-        except (OSError, TimeoutError) as error:
-            raise TransientError(f"{option}: cannot reach {self.url}: {error}") from error
+        except Exception as error:
+            if not is_network_error(error):
+                raise
+            raise TransientError(f"{option}: cannot reach {self.url}: {' '.join(str(error).split())}") from error
 
     def open(self, name: str = "", *, compression: str | None = None) -> IO[bytes]:
         path = f"{self.root}/{name}" if name else self.root

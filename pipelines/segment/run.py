@@ -36,7 +36,7 @@ from pipelines.segment.commits import (
 )
 from pipelines.segment.job import SegmentJob, digest_of, recording_number
 from pipelines.stages import Decode
-from pipelines.yaml_config import Section, read_yaml, validate
+from pipelines.yaml_config import OutputFolder, Section, read_yaml, validate
 from schemas.errors import EngineError, TransientError, UserError
 from schemas.records import SAMPLE_RATE_HZ, DeadLetter
 from transforms.align.gate import GateConfig
@@ -65,7 +65,7 @@ class LongformConfig(Section):
 class SegmentConfig(Section):
     """A segmentation job. ``ingest``, ``align`` and ``gate`` are those of a corpus job."""
 
-    output: str
+    output: OutputFolder
     limit: int | None = Field(default=None, ge=1)
     max_failed_ratio: float = Field(default=0.01, ge=0, le=1)
     max_duration_s: float = Field(default=14_400, gt=0)

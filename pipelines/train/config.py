@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from pipelines.yaml_config import Section
+from pipelines.yaml_config import OutputFolder, Section
 from schemas.records import StreamKind
 from schemas.vocabulary import MarkerStyle
 from transforms.interleave_policies import InterleaveConfig
@@ -181,7 +181,7 @@ class TrainConfig(TrainingSection):
         threads: CPU threads of torch; null leaves its default. Bit-equal repetition needs the same number.
     """
 
-    output: str
+    output: OutputFolder
     corpus: str
     seed: int = 0
     exclude_ids: str | None = None

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 
+import fsspec
 import pytest
 from typer.testing import CliRunner
 
@@ -42,6 +43,10 @@ def job_file(tmp_path):
         ("ingest.path=nowhere.tsv", "nowhere.tsv"),
         ("units.codebook=nowhere.npz", "nowhere.npz"),
         ("output=/proc/plait/out", "cannot write to /proc/plait/out"),
+        ("output=s3://", "output: names no folder; write one such as out/run or s3://bucket/run (given: 's3://')"),
+        ("output=''", "output: names no folder"),
+        ("output=/", "output: names no folder"),
+        ("ingest={kind: folder, path: 's3://'}", "ingest.path: s3:// names no bucket; write s3://BUCKET/PATH"),
         ("output=nosuch://out", "nosuch://out: Protocol not known: nosuch"),
         ("store.shards=0", "store.shards: input should be greater than or equal to 1"),
         ("text.path=nowhere", "nowhere"),
@@ -58,6 +63,21 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(job_file, override, message
     assert code == 2
     assert message in stderr
     assert stderr.startswith("plait: ")
+    assert stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_store_that_knows_no_credentials_is_one_line(job_file, monkeypatch, command):
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    fsspec.filesystem("s3").clear_instance_cache()
+    code, _, stderr = plait(command, str(job_file), "--set", "ingest.path=s3://bucket/t.tsv")
+    fsspec.filesystem("s3").clear_instance_cache()
+    assert code == 1
+    assert stderr.startswith("plait: ingest.path: cannot reach s3://bucket/t.tsv: Unable to locate credentials")
     assert stderr.count("\n") == 1
 
 
