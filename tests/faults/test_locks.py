@@ -34,10 +34,12 @@ def left_by(folder: str, *, host: str, pid: int) -> None:
     write_text(f"{folder}/.lock", json.dumps({"owner": f"{host}:{pid}:0", "beat": 7}))
 
 
-def test_a_second_run_on_a_store_is_refused_while_the_first_lives(folder):
+def test_a_second_run_on_a_store_is_refused_while_the_first_lives(folder, capsys):
     patient = lock(folder, beat_s=BEAT_S, dead_after_s=10)
-    with held(folder), pytest.raises(UserError, match="another run writes"), patient:
+    with held(folder), pytest.raises(UserError) as refused, patient:
         pass
+    assert str(refused.value) == f"output: another run writes {folder}; wait for it, or choose another output"
+    assert capsys.readouterr().out == f"{folder}/.lock: left by another run; waiting 10 s for a sign of life\n"
     assert not exists(f"{folder}/.lock")
 
 
