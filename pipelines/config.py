@@ -25,7 +25,11 @@ DEFAULT_KINDS: dict[Role, str] = {"align": "fused", "units": "whisper", "pitch":
 
 
 class LocalEngineConfig(Section):
-    """This machine. ``workers`` processes share its cores."""
+    """This machine.
+
+    Args:
+        workers: Processes that share the machine's cores; each takes shards of its own.
+    """
 
     kind: Literal["local"] = "local"
     workers: int = Field(default=2, ge=1)
@@ -41,7 +45,13 @@ class LocalEngineConfig(Section):
 
 
 class ResourcesConfig(Section):
-    """A pool of Ray actors: how many, and what each of them takes of a machine."""
+    """A pool of Ray actors: how many, and what each of them takes of a machine.
+
+    Args:
+        workers: Actors in the pool.
+        num_cpus: CPUs that Ray reserves for each; below 1 leaves room on a small machine for the tasks that feed them.
+        num_gpus: GPUs, or a fraction of one, that Ray reserves for each.
+    """
 
     workers: int = Field(default=2, ge=1)
     num_cpus: float = Field(default=0.5, gt=0)
@@ -52,10 +62,14 @@ class ResourcesConfig(Section):
 
 
 class RayEngineConfig(ResourcesConfig):
-    """A Ray cluster (``address``), or a Ray of its own on this machine.
+    """A Ray cluster, or a Ray of its own on this machine: a pool of actors, and others for the stages that want them.
 
-    ``stages`` gives a stage (decode, align, units, pitch, style) a pool of its own; neighbours that ask for the same
-    share one.
+    Args:
+        address: Of a running cluster: ``auto`` on one of its machines, or ``ray://HOST:PORT``; null starts a Ray of its
+            own on this machine.
+        stages: Pools of their own for stages (``decode``, ``align``, ``units``, ``pitch``, ``style``); neighbours that
+            ask for the same share one.
+        start_timeout_s: How long a cluster may take to grow to what is asked for.
     """
 
     kind: Literal["ray"] = "ray"
@@ -79,7 +93,13 @@ class RayEngineConfig(ResourcesConfig):
 
 
 class BeamEngineConfig(Section):
-    """Any Beam runner. ``options`` are its own: ``{project: ..., region: ..., temp_location: ...}``."""
+    """Any Beam runner.
+
+    Args:
+        workers: Processes of ``DirectRunner``; what other runners take is in ``options``.
+        runner: Name of a Beam runner: ``DirectRunner``, ``DataflowRunner``, ``FlinkRunner``, ``SparkRunner``.
+        options: The runner's own pipeline options: ``{project: ..., region: ..., temp_location: ...}``.
+    """
 
     kind: Literal["beam"] = "beam"
     workers: int = Field(default=2, ge=1)
@@ -105,23 +125,37 @@ EngineConfig = Annotated[LocalEngineConfig | RayEngineConfig | BeamEngineConfig,
 
 
 class MetricsConfig(Section):
-    """Prometheus's text, on request: served at ``prometheus_port``, or written to a file for a node's collector."""
+    """How far a run is, for Prometheus; ``metrics.json`` says the same in any case.
+
+    Args:
+        prometheus_port: Serve Prometheus's text at this port while the run lasts.
+        prometheus_file: Write it to this file, for a node's collector; its folder must exist.
+    """
 
     prometheus_port: int | None = Field(default=None, ge=1, le=65535)
     prometheus_file: str | None = None
 
 
 class StoreConfig(Section):
-    """The token store. ``audio`` keeps each recording as FLAC beside its tokens."""
+    """The token store.
+
+    Args:
+        shards: Number of shards, the unit of commit and of resume: about four a worker, ten minutes of work each.
+        audio: Keep each recording as FLAC beside its tokens.
+    """
 
     shards: int = Field(default=16, ge=1, le=99_999)
     audio: bool = False
 
 
 class TextConfig(Section):
-    """The text tokenizer: ``path`` of a SentencePiece model or a tokenizer's folder, or one fitted on the corpus.
+    """The text tokenizer: one that is there already, or one fitted on the transcripts.
 
-    A fit takes at most ``max_sentences`` texts, and none of those whose ids ``exclude_ids`` (a file) lists.
+    Args:
+        path: A SentencePiece model or a tokenizer's folder; null fits a SentencePiece model on the corpus.
+        vocab_size: Pieces of a fitted tokenizer.
+        max_sentences: A fit takes at most so many texts.
+        exclude_ids: File with utterance ids, one a line, whose texts a fit leaves out.
     """
 
     path: str | None = None
@@ -131,7 +165,13 @@ class TextConfig(Section):
 
 
 class BakeConfig(InterleaveConfig):
-    """Baked training shards: the policy, the number of epochs, and the streams that speech is made of."""
+    """Baked training shards: how modalities alternate (defaults: Spirit LM, section 3.1), and what speech is made of.
+
+    Args:
+        epochs: Draws that are baked, a folder each; 0 bakes none.
+        streams: What speech is made of: ``base`` is units alone, ``expressive`` all streams of the token store.
+        marker_style: ``plait`` writes ``[TEXT]`` and ``[SPEECH]``, ``spiritlm`` ``[Text]`` and ``[Speech]``.
+    """
 
     epochs: int = Field(default=1, ge=0)
     streams: Literal["base", "expressive"] = "expressive"
@@ -139,9 +179,27 @@ class BakeConfig(InterleaveConfig):
 
 
 class RunConfig(Section):
-    """A corpus job: one YAML file, a section a stage.
+    """A corpus job: recordings and texts in, a token store and training shards out. ``plait plan`` reads the same file.
 
-    ``batch_rows`` records go through the stages together; it is part of what decides the bytes.
+    Args:
+        output: Folder of the run, local or in a bucket.
+        seed: Of the draws that interleave text and speech.
+        limit: First N utterances by id, for a trial.
+        max_failed_ratio: The run stops when more than this share of the records failed, and at least ten; filtered ones
+            are no failures.
+        max_duration_s: Longer recordings are filtered; ``plait segment`` cuts them first.
+        batch_rows: Records that go through the stages together, more for a GPU; part of what decides the bytes.
+        metrics: Where Prometheus finds how far the run is.
+        engine: Where the work is done; the bytes don't depend on it.
+        ingest: The corpus, or a list of corpora that are read one after another.
+        align: What finds the times of the words.
+        gate: What alignments are rejected, and which are trimmed.
+        units: What makes the unit tokens.
+        pitch: What makes the pitch tokens; null for none.
+        style: What makes the style tokens; null for none.
+        store: The token store.
+        text: The text tokenizer.
+        interleave: The training shards that are baked from the token store.
     """
 
     output: OutputFolder

@@ -40,10 +40,16 @@ class AlignerFitConfig(Section):
     """Settings of ``plait fit aligner``.
 
     Args:
-        model: Whisper folder, as of ``FusedConfig``.
-        nets: Trained on the same data from different seeds; their log probabilities are averaged.
+        model: ``tiny.en`` of the pinned package, or a CTranslate2 folder of the same model.
+        nets: Number of nets, trained on the same data from different seeds; their log probabilities are averaged.
+        channels: Of a net's convolutions.
+        layers: Convolutional layers of a net.
+        dropout: In training.
         copies: Altered copies of each recording, beside the recording itself.
+        steps: Training steps of each net; one cycle of the learning rate.
+        batch: Training examples a step.
         crop_frames: Length of a training example in frames of 10 ms; even.
+        learning_rate: Of AdamW, at its peak.
     """
 
     model: str = "tiny.en"

@@ -40,10 +40,14 @@ class Iteration(Section):
     """What one training predicts, and for how long.
 
     Args:
-        targets: ``mfcc``, ``encoder`` (needs ``encoder``, a units section without codebook), or ``layer`` (needs
-            ``layer`` of the model that the iteration before has made).
+        targets: What is predicted: clusters of ``mfcc``, of the features of another ``encoder``, or of a ``layer`` of
+            the model that the iteration before has made.
+        encoder: With ``targets: encoder``: a ``units`` section without its codebook.
+        layer: With ``targets: layer``: the layer, from 1.
+        clusters: Number of clusters.
         components: Whitened principal components of the targets' features that are clustered; null clusters the
             standardised features. Of Whisper's layer, 128 give clusters nearer to phones.
+        steps: Training steps.
     """
 
     targets: Literal["mfcc", "encoder", "layer"] = "mfcc"
@@ -68,14 +72,23 @@ class HubertFitConfig(Section):
     Args:
         architecture: Keys of ``transformers``' ``HubertConfig`` that differ from the base model with layer norms in the
             convolutions. A group norm there would make a crop's frames depend on the crop.
+        iterations: Trainings, each from new weights on targets of its own. The paper's two unless said: MFCCs with 100
+            clusters for 250,000 steps, then layer 6 with 500 for 400,000.
         batch_s: Seconds of speech in a step, over all processes.
         crop_s: Longer recordings are cut, anew each time.
         speeds: Every recording is learnt at each, as one more recording: other voices for a corpus of few.
         mask_share: Share of frames at which a masked span starts.
-        mask_frames: Its length.
+        mask_frames: Frames of a masked span.
         masked_weight: Of the masked frames' loss; the rest is the heard frames' (alpha in the paper's section II-C). 1
             is best with poor targets; good ones, as from another encoder, are learnt sooner with less.
+        learning_rate: At its peak.
+        warmup_share: Share of the steps in which the learning rate rises; it falls in the rest.
+        weight_decay: Of AdamW.
+        gradient_norm: Longer gradients are scaled down to it.
         max_frames: Frames that clusters are fitted on, drawn by hash; 200,000 are held in memory, the others streamed.
+        save_every: Steps between saved training states; a rerun goes on from the last.
+        bf16: Multiply in bfloat16: for GPUs, and CPUs with AVX-512 bf16 or AMX.
+        device: ``auto`` takes a GPU if there is one.
     """
 
     architecture: dict[str, Any] = Field(default_factory=dict)
@@ -94,7 +107,7 @@ class HubertFitConfig(Section):
     gradient_norm: float = Field(default=10.0, gt=0)
     max_frames: int = Field(default=1_000_000, ge=2)
     save_every: int = Field(default=1000, ge=1)
-    bf16: bool = Field(default=False, description="for GPUs, and CPUs with AVX-512 bf16 or AMX")
+    bf16: bool = False
     device: Device = "auto"
 
     @model_validator(mode="after")

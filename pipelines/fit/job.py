@@ -19,14 +19,18 @@ FitWhat = Literal["units", "pitch", "style", "hubert", "aligner", "vocoder"]
 
 
 class FitJob(Section):
-    """What every fit has; ``fit`` is checked by the config of what is fitted.
+    """What every fit has.
 
     Args:
+        output: Local folder of the artefact and its card.
+        seed: Of all draws.
         limit: First N recordings of each source by id, for a trial.
         max_failed_ratio: Stop when more recordings than this could not be read, as `plait run` does.
         max_duration_s: Longer recordings are left out.
         sample: N recordings of all, drawn by a hash of seed, source and id: whether one is in the draw depends on no
             order, and what is not drawn is never decoded.
+        ingest: The corpus, or a list of corpora that are read one after another.
+        fit: The settings of what is fitted, below.
     """
 
     output: OutputFolder

@@ -34,8 +34,19 @@ class PitchFitConfig(Section):
     """Settings of ``plait fit pitch``.
 
     Args:
-        threshold: FCPE's, as the encoder will have it.
+        codes: Size of the codebook.
+        embedding: Dimension of a code's vector.
+        width: Channels of the encoder's and the decoder's convolutions.
+        depth: Residual blocks at each of the four rates.
+        dilation_growth: Factor of the dilation from one block to the next.
+        steps: Training steps; the learning rate falls to 0 over them (cosine).
+        batch: Training examples a step.
         crop_codes: Length of a training example in codes of 80 ms.
+        learning_rate: Of AdamW, at the start.
+        commitment: Weight of the loss that keeps the encoder near its codes.
+        ema: Decay of the moving means that the codes are.
+        threshold: FCPE's, as the encoder will have it.
+        device: ``auto`` takes a GPU if there is one.
     """
 
     codes: int = Field(default=64, ge=2)

@@ -19,6 +19,7 @@ class StyleFitConfig(Section):
     """Settings of ``plait fit style``.
 
     Args:
+        clusters: Size of the codebook.
         max_frames: Seconds the clusters are fitted on, drawn by hash.
         iterations: At most; it stops when the error no longer falls.
         device: Where the clusters are fitted; ``auto`` takes a GPU if there is one.

@@ -28,6 +28,7 @@ class UnitsFitConfig(Section):
 
     Args:
         encoder: A ``units`` backend section without its codebook.
+        clusters: Size of the codebook.
         components: Principal components kept, each scaled to unit variance.
         max_frames: Frames the clusters are fitted on, drawn by hash.
         memory_frames: As many of them are held in memory, for the space and the seeds; more are streamed from a file in

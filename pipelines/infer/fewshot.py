@@ -39,13 +39,21 @@ class Example:
 
 
 class TextItem(Section):
-    """Text with or without the example's own in place of ``{text}``."""
+    """Words.
+
+    Args:
+        text: Text; ``{text}`` in it stands for the example's own.
+    """
 
     text: str = Field(min_length=1)
 
 
 class SpeechItem(Section):
-    """The example's recording; written ``speech`` alone."""
+    """The example's recording.
+
+    Args:
+        speech: ``true``; the item may be written ``speech`` alone.
+    """
 
     speech: Literal[True] = True
 
@@ -58,7 +66,15 @@ Item = Annotated[TextItem | SpeechItem, BeforeValidator(_item)]
 
 
 class DecodingSettings(Section):
-    """Arguments of ``SpeechTextModel.generate``."""
+    """How an answer is decoded.
+
+    Args:
+        output: Modality of the answer.
+        max_new_tokens: Most tokens of an answer.
+        until_switch: An answer ends where the model would go on in the other modality.
+        temperature: 0 takes the likeliest token.
+        top_p: Tokens are drawn from the likeliest that have this probability together.
+    """
 
     output: Literal["text", "speech"]
     max_new_tokens: int = Field(ge=1)
@@ -68,14 +84,16 @@ class DecodingSettings(Section):
 
 
 class FewShot(Section):
-    """A template.
+    """What a model is asked in a few-shot task; ``pipelines/infer/templates`` holds the bundled ones.
 
     Args:
+        format: Name of the format.
         shots: Examples before the query.
         question: Parts that are given of every example and of the query.
         answer: Parts that follow in the examples, and that the model is asked for.
         begin: What an answer in text begins with; taken away when it is read.
         stop: Where an answer in text ends.
+        decoding: How an answer is decoded.
     """
 
     format: Literal["plait/few-shot/1"]

@@ -12,10 +12,11 @@ class _Corpus(Section):
     """What all layouts share.
 
     Args:
-        path: fsspec URL or local path of the corpus.
+        path: Local path or fsspec URL of the corpus.
         language, licence, speaker: Used where the corpus itself does not say.
         source: Name of the data set, kept with every utterance.
-        include_ids, exclude_ids: Files with one utterance id a line; only, or all but, these are read.
+        include_ids: File with utterance ids, one a line; only these are read.
+        exclude_ids: File with utterance ids, one a line; these are not read.
     """
 
     path: str = Field(min_length=1)
@@ -28,7 +29,15 @@ class _Corpus(Section):
 
 
 class Columns(Section):
-    """Column names of a table. Unset ones are found by their usual names (``DEFAULT_COLUMNS``)."""
+    """Column names of a table; where one is not set, the usual names are looked for.
+
+    Args:
+        id: Utterance ids (``id``); the audio's path without its extension where there is none.
+        text: Transcripts as written (``text``, ``sentence``, ``transcription``).
+        speaker: Speakers (``speaker``, ``speaker_id``, ``client_id``).
+        language: Language codes (``language``, ``locale``).
+        licence: Licences (``licence``, ``license``).
+    """
 
     id: str | None = None
     text: str | None = None
@@ -38,6 +47,12 @@ class Columns(Section):
 
 
 class TableColumns(Columns):
+    """Column names of a table; where one is not set, the usual names are looked for.
+
+    Args:
+        audio: Paths or URLs of the recordings (``audio``, ``path``, ``file_name``, ``audio_filepath``).
+    """
+
     audio: str | None = None
 
 
@@ -59,6 +74,7 @@ class TableConfig(_Corpus):
         format: Taken from the file's extension when unset; ``.json`` is read as JSONL.
         delimiter: Between cells; a tab for TSV and a comma for CSV when unset.
         header: Column names of a table without a header line.
+        columns: What the columns are called.
         audio_root: Folder that audio paths are relative to; the table's own folder when unset.
         audio_suffix: Appended to audio paths that have no extension.
     """
@@ -101,6 +117,7 @@ class ParquetConfig(_Corpus):
 
     Args:
         path: One file, a folder, or a pattern with ``*``.
+        columns: What the columns are called.
     """
 
     kind: Literal["parquet"] = "parquet"

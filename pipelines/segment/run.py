@@ -63,7 +63,19 @@ class LongformConfig(Section):
 
 
 class SegmentConfig(Section):
-    """A segmentation job. ``ingest``, ``align`` and ``gate`` are those of a corpus job."""
+    """A segmentation job: long recordings with their transcripts in, short aligned segments out.
+
+    Args:
+        output: Folder of the segments, local or in a bucket.
+        limit: First N recordings by id, for a trial.
+        max_failed_ratio: As of a corpus job, of recordings.
+        max_duration_s: Longer recordings are filtered.
+        engine: Processes on this machine.
+        ingest: The corpus, or a list of corpora that are read one after another.
+        align: What finds the times of the words: ``fused``, ``pocketsphinx`` or ``ctc``.
+        gate: What segments are rejected.
+        longform: How recordings are cut.
+    """
 
     output: OutputFolder
     limit: int | None = Field(default=None, ge=1)

@@ -19,7 +19,17 @@ class TrainingSection(Section):
 
 
 class LlamaModelConfig(TrainingSection):
-    """A Llama of this size, from random weights."""
+    """A Llama of this size, from random weights.
+
+    Args:
+        hidden_size: Of the residual stream; a multiple of twice ``heads``.
+        layers: Transformer layers.
+        heads: Attention heads; a multiple of ``kv_heads``.
+        kv_heads: Heads of keys and values.
+        intermediate_size: Of the feed-forward layers.
+        rope_theta: Base of the rotary positions.
+        tie_embeddings: One matrix for input and output.
+    """
 
     kind: Literal["llama"] = "llama"
     hidden_size: PositiveInt = 256
@@ -40,11 +50,15 @@ class LlamaModelConfig(TrainingSection):
 class BaseModelConfig(TrainingSection):
     """A Hugging Face causal LM in a local folder, its vocabulary extended by the speech tokens.
 
-    ``new_rows``: ``mean`` is the mean of the text rows plus ``new_rows_noise`` times their standard deviation times
-    noise; ``random`` (the paper's) draws with the model's own ``initializer_range``.
-    ``rope_theta`` replaces the model's own where it is given (Spirit LM: 10k to 100k). Every dropout of the model is
-    set to 0, in training and in the export, so that a training can be repeated. ``path`` may be an export of
-    ``plait train`` of the same vocabulary: then no row is new.
+    Every dropout of the model is set to 0, in training and in the export, so that a training can be repeated.
+
+    Args:
+        path: The model's folder; an export of ``plait train`` of the same vocabulary may be one, and then no row is
+            new.
+        new_rows: ``mean``: the mean of the text rows plus ``new_rows_noise`` times their standard deviation times
+            noise; ``random`` (the paper's): drawn with the model's own ``initializer_range``.
+        new_rows_noise: See ``new_rows``; not used by ``random``.
+        rope_theta: Replaces the model's own where it is given (Spirit LM: 10k to 100k).
     """
 
     kind: Literal["base"]
@@ -58,10 +72,14 @@ ModelConfig = Annotated[LlamaModelConfig | BaseModelConfig, Field(discriminator=
 
 
 class MixtureConfig(TrainingSection):
-    """Shares of the sources, by tokens.
+    """Shares of the sources, by tokens; they need not sum to 1.
 
-    ``pairs`` are whole utterances in both modalities, text first or speech first with even odds ("ASR+TTS pairs" of
-    Spirit LM's ablation); without them nothing tells a model to say the same words again.
+    Args:
+        text: Of written documents: transcripts, or ``data.texts``.
+        speech: Of utterances in speech tokens alone.
+        interleaved: Of utterances that change between the two.
+        pairs: Of whole utterances in both modalities, text first or speech first with even odds ("ASR+TTS pairs" of
+            Spirit LM's ablation); without them nothing tells a model to say the same words again.
     """
 
     text: NonNegativeFloat = 1.0
@@ -86,13 +104,15 @@ class DataConfig(TrainingSection):
         streams: Kinds of speech tokens (``[units]`` is BASE); null takes all that the token store has.
         marker_style: ``spiritlm`` writes ``[Text]`` and ``[Speech]``.
         eos: End every document with EOS, so that generation stops.
+        mixture: Shares of text, speech and both.
+        interleave: How modalities alternate where the interleaved source is not ``baked``.
         window_shards: Shards that are open together; rows are shuffled within such a window.
         lookahead: Rows' worth of documents from which a row is packed.
         baked: Folders of baked shards (``interleaved/epoch-0`` ...) that the interleaved source reads, an epoch a
             folder and round again; without, every epoch is drawn anew from the token store.
         texts: Files of written documents (a line each; ``.jsonl``: objects with ``text``), local or remote, that the
-            text source reads; without, it reads the corpus's transcripts. A file is held in memory as tokens, so cut
-            a large set into many.
+            text source reads; without, it reads the corpus's transcripts. A file is held in memory as tokens, so cut a
+            large set into many.
         workers: Processes that read shards ahead; the batches don't depend on it.
     """
 
@@ -124,8 +144,16 @@ class DataConfig(TrainingSection):
 class OptimizerConfig(TrainingSection):
     """AdamW and its schedule.
 
-    ``cosine`` falls over all steps after the warm-up, ``wsd`` linearly over the last ``decay_steps``; both end at
-    ``final_ratio`` of the peak. A ``wsd`` run may be resumed with more ``steps`` from before its fall.
+    Args:
+        learning_rate: At its peak.
+        betas: Of AdamW.
+        weight_decay: Of matrices, embeddings among them; norms and biases have none.
+        warmup_steps: Steps in which the rate rises from 0.
+        schedule: ``cosine`` falls over all steps after the warm-up, ``wsd`` linearly over the last ``decay_steps``. A
+            ``wsd`` run may be resumed with more ``steps`` from before its fall.
+        decay_steps: Of ``wsd``, which needs them.
+        final_ratio: Where the fall ends, as a share of the peak.
+        clip_norm: Longer gradients are scaled down to it.
     """
 
     learning_rate: PositiveFloat = 3e-4
@@ -148,6 +176,7 @@ class EvaluationConfig(TrainingSection):
     """Loss on held-out utterances, every so many steps.
 
     Args:
+        every: Steps between two evaluations.
         ids: File with utterance ids, one a line; they must be among ``exclude_ids`` to be held out.
         batches: Batches of the training's size, drawn once.
     """
@@ -158,7 +187,13 @@ class EvaluationConfig(TrainingSection):
 
 
 class SamplesConfig(TrainingSection):
-    """Greedy continuations of written prompts, in text and in speech, to ``samples.jsonl`` and TensorBoard."""
+    """Greedy continuations of written prompts, in text and in speech, to ``samples.jsonl`` and TensorBoard.
+
+    Args:
+        every: Steps between two samples.
+        prompts: Texts that are continued.
+        tokens: New tokens of a continuation.
+    """
 
     every: PositiveInt = 500
     prompts: tuple[str, ...]
@@ -171,13 +206,21 @@ class TrainConfig(TrainingSection):
     Args:
         output: Folder of the model; its checkpoints are below ``checkpoints/``.
         corpus: Output folder of a ``plait run``: holds ``corpus/`` and ``tokenizer/``.
+        seed: Of new weights, the order of the data and the draws of the interleaving.
         exclude_ids: File with utterance ids, one a line, that are kept out of training.
+        model: What is trained.
+        data: What it is trained on.
+        optimizer: AdamW and its schedule.
+        steps: Updates of the weights.
         checkpoint_every: Steps between checkpoints; one is always written at the end and at SIGTERM.
         keep_checkpoints: So many of the latest are kept, and the one of the lowest evaluation loss.
-        activation_checkpointing: Layers are computed again for the backward pass, which saves memory and costs time.
-        tensorboard: Write events for TensorBoard.
         device: ``auto`` takes a CUDA device where there is one.
         dtype: Of the matrix products; weights and optimizer stay float32. ``auto``: bfloat16 on CUDA.
+        compile: Compile the model with torch; worth it on a GPU.
+        activation_checkpointing: Layers are computed again for the backward pass, which saves memory and costs time.
+        evaluation: Loss on held-out utterances; null for none.
+        samples: Continuations to read while it trains; null for none.
+        tensorboard: Write events for TensorBoard.
         threads: CPU threads of torch; null leaves its default. Bit-equal repetition needs the same number.
     """
 

@@ -33,7 +33,7 @@ _SMALL = (
 
 
 class CtcConfig(BackendConfig):
-    """Config of the CTC aligner.
+    """Any CTC model of characters, such as wav2vec2 or MMS, batched on a GPU.
 
     Args:
         model: A folder of a ``transformers`` ``Wav2Vec2ForCTC`` or its hub id (read from the local cache), or a
@@ -43,9 +43,11 @@ class CtcConfig(BackendConfig):
         device: Where the model runs; ``auto`` takes a GPU if there is one.
         precision: What the model computes in; the Viterbi always has float32.
         batch_s: Seconds of padded audio in a batch.
-        window_s, overlap_s: Longer recordings are cut into windows that overlap.
-        onset_shift_samples, offset_shift_samples: Added to word starts and ends, beyond the correction for the middle
-            of a frame's receptive field; measured on data for a given model.
+        window_s: Longer recordings are cut into windows of this length.
+        overlap_s: By which these windows overlap.
+        onset_shift_samples: Added to word starts, beyond the correction for the middle of a frame's receptive field;
+            measured on data for a given model.
+        offset_shift_samples: The same of word ends.
     """
 
     kind: Literal["ctc"] = "ctc"

@@ -52,7 +52,7 @@ _LEAST_SHARE = 1e-3
 
 
 class FusedConfig(BackendConfig):
-    """Config of the default aligner.
+    """The default: PocketSphinx, then phone nets on Whisper's first layers. English only.
 
     Args:
         coarse: The first aligner's settings.
@@ -63,11 +63,10 @@ class FusedConfig(BackendConfig):
         coarse_weight: Share of the coarse aligner in a word's start.
         margin_samples: A word is looked for this far around its coarse place.
         onset_shift_samples: Added to the net's word starts, by what lies before the word and the kind of its first
-            phone: synthetic voices and labellers of real ones do not agree where a phone begins. Like
-            ``coarse_weight`` they are scalars calibrated on all eight speakers of ``timit-dev`` by
-            ``python -m benchmarks.alignment TIMIT_DEV --calibrate``, whose figures for a ninth speaker are those of
-            leaving one out. ``scale`` and ``prior_weight`` were chosen on these speakers too, among a few values. All
-            belong to the bundled nets.
+            phone: synthetic voices and labellers of real ones do not agree where a phone begins. Like ``coarse_weight``
+            they are scalars calibrated on all eight speakers of ``timit-dev`` by ``python -m benchmarks.alignment
+            TIMIT_DEV --calibrate``, whose figures for a ninth speaker are those of leaving one out. ``scale`` and
+            ``prior_weight`` were chosen on these speakers too, among a few values. All belong to the bundled nets.
     """
 
     kind: Literal["fused"] = "fused"

@@ -46,27 +46,33 @@ class GateConfig(BackendConfig):
     """Thresholds. An alignment that passes every test is accepted as it is.
 
     Args:
-        opinion: ``whisper``: English text is also judged by Whisper (two thirds of an aligner's cost); ``none``.
-        trim: Keep the longest run of undoubted words of an utterance in which words are doubted. Only where there was
-            a second opinion: without one, the odd run of a wrong transcript passes.
+        opinion: ``whisper``: English text is also judged by Whisper (two thirds of an aligner's cost); ``none``: by the
+            alignment alone.
+        trim: Keep the longest run of undoubted words of an utterance in which words are doubted. Only where there was a
+            second opinion: without one, the odd run of a wrong transcript passes.
         trim_margin: Words next to a doubted one go with it if their log-odds are less than this below the limit; and
             beside a word that the second opinion hears and the text lacks, the limit is this much lower.
-        min_trimmed_words, min_trimmed_s, min_trimmed_ratio: What a trimmed utterance has at least: words, seconds,
-            and share of the words.
-        weights, max_log_odds, max_log_odds_few: Of the word's verdict where there is a second opinion
-            (``gate_calibration``); ``few`` for utterances of fewer than five words, which lack context.
-        weights_alone, max_log_odds_alone, max_log_odds_few_alone: The same where there is none.
+        min_trimmed_words: Fewest words of a trimmed utterance.
+        min_trimmed_s: Its shortest length, from the first word to the last.
+        min_trimmed_ratio: Its smallest share of the utterance's words.
+        weights: Of the measures in a word's verdict where there is a second opinion (``gate_calibration``).
+        max_log_odds: Log-odds above which a word is doubted where there is a second opinion.
+        max_log_odds_few: The same in utterances of fewer than five words, which lack context.
+        weights_alone: ``weights`` where there is no second opinion.
+        max_log_odds_alone: ``max_log_odds`` where there is none.
+        max_log_odds_few_alone: ``max_log_odds_few`` where there is none.
         cut_ratio: Share of the English utterances that are cut and heard again, chosen by a hash of their audio; only
             where there is a second opinion. ``words_heard`` and ``words_heard_when_cut`` are then among their scores.
         max_lost_by_cut: Most words, as a share, that may be heard in the whole and not on their side of the cut.
         letters_per_s: Usual speed of a language, by code; any other counts as 15 letters a second.
         max_speed_ratio: Letters a second over the language's usual ones.
-        min_log_likelihood: Nats a frame, mean over the utterance (where the aligner gives it); of n words,
-            0.5 / n more is forgiven, as the mean of a short utterance varies more.
+        min_log_likelihood: Nats a frame, mean over the utterance (where the aligner gives it); of n words, 0.5 / n more
+            is forgiven, as the mean of a short utterance varies more.
         min_word_score: The same for the worst run of three words, with nothing forgiven.
-        max_words_per_s: Words divided by the time from the first word's start to the last one's end; of three
-            words and more, as a single letter is short by nature.
-        max_word_s, max_s_per_letter: A word may last the shorter of ``max_word_s`` and 0.5 s + this a letter.
+        max_words_per_s: Words divided by the time from the first word's start to the last one's end; of three words and
+            more, as a single letter is short by nature.
+        max_word_s: A word may last the shorter of this and of 0.5 s + ``max_s_per_letter`` times its letters.
+        max_s_per_letter: See ``max_word_s``.
         max_squeezed_ratio: Share of words of 40 ms or less.
         min_coverage: Share of the loud frames' energy that lies inside words (50 ms of tolerance).
         min_voiced_ratio: Share of words that are loud for at least a quarter of their time.

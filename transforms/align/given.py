@@ -35,14 +35,14 @@ MAX_PAST_END_SAMPLES = SAMPLE_RATE_HZ // 10
 
 
 class GivenConfig(BackendConfig):
-    """Config of the aligner that reads its answers.
+    """Word times that are there already: TextGrid, CTM, JSON.
 
     Args:
         path: A file, a folder (searched through) or a pattern; local or any fsspec URL.
         format: Of the files; ``auto`` goes by extension: ``.TextGrid``, ``.ctm``, ``.json``, ``.jsonl``,
             ``.alignment.txt`` (LibriSpeech-Alignments).
-        tier: The tier of a TextGrid or of MFA's JSON that holds the words; without it, the one called words or word,
-            or the only one.
+        tier: The tier of a TextGrid or of MFA's JSON that holds the words; without it, the one called words or word, or
+            the only one.
         silences: Labels that are no words, in lower case; an empty label never is one.
     """
 

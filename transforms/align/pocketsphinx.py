@@ -31,14 +31,18 @@ _NATS_PER_SCORE = 1024.0
 
 
 class PocketsphinxConfig(BackendConfig):
-    """Config of the aligner that needs nothing but its wheel. English only.
+    """The aligner that needs nothing but its wheel. English only.
 
     Args:
         beams: Tried in order until all words are found; 0 prunes nothing.
-        g2p: Weights for words that the dictionary lacks (see ``transforms.align.pronunciation``).
-        boundary_shift_samples, onset_after_pause_shift_samples, offset_before_pause_shift_samples:
-            Scalars calibrated on ``timit-dev`` against hand labels: what is added to the decoder's boundaries
-            between two words, to word starts after a pause and to word ends before one.
+        language_weight: PocketSphinx's ``lw``: weight of the words' order against the sound.
+        word_insertion_penalty: PocketSphinx's ``wip``, a factor for each word.
+        silence_probability: PocketSphinx's ``silprob``: chance of silence between two words.
+        boundary_shift_samples: Added to the decoder's boundaries between two words. This and the next two are scalars
+            calibrated on ``timit-dev`` against hand labels.
+        onset_after_pause_shift_samples: Added to word starts after a pause.
+        offset_before_pause_shift_samples: Added to word ends before a pause.
+        g2p: Weights that guess the sounds of words that the dictionary lacks, or ``bundled``.
     """
 
     kind: Literal["pocketsphinx"] = "pocketsphinx"

@@ -35,7 +35,7 @@ _SUGGESTED = {
 
 
 class WhisperxConfig(BackendConfig):
-    """Config of WhisperX's aligner.
+    """WhisperX's aligner; it also transcribes what has no transcript.
 
     Args:
         models: Language to the folder of a ``Wav2Vec2ForCTC`` with its processor.

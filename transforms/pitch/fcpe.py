@@ -22,7 +22,7 @@ VQVAE_NAME = "pitch-vqvae-64/vqvae.safetensors"
 
 
 class FcpePitchConfig(BackendConfig):
-    """Pitch.
+    """F0 by FCPE, made codes by a VQ-VAE.
 
     Args:
         vqvae: safetensors file of ``plait fit pitch``, or ``bundled``.

@@ -22,7 +22,7 @@ _FEATURES_VERSION = 1  # a change of what the features are makes another encoder
 
 
 class ProsodyStyleConfig(BackendConfig):
-    """Style.
+    """Statistics of prosody and timbre, a code a second.
 
     Args:
         codebook: npz file of ``plait fit style``, or ``bundled``.

@@ -18,7 +18,7 @@ from transforms.units.precision import Precision
 
 
 class Wav2Vec2StyleConfig(BackendConfig):
-    """Style by a classifier.
+    """A classifier of style, a class a second.
 
     Args:
         model: A ``transformers`` folder with a ``Wav2Vec2ForSequenceClassification``, or a hub id in the local cache.

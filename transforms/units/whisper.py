@@ -23,12 +23,12 @@ CODEBOOK_NAME = "units-whisper-500/codebook.npz"
 
 
 class WhisperUnitsConfig(BackendConfig):
-    """Units of Whisper.
+    """An early layer of Whisper's encoder, its frames clustered.
 
     Args:
         model: ``tiny.en`` of the pinned package, or a CTranslate2 Whisper folder.
         layer: Number of encoder blocks that are run; 1 is the first.
-        codebook: npz file, or ``bundled``.
+        codebook: npz file of ``plait fit units``, or ``bundled``.
         device: Where the model runs; ``auto`` takes a GPU if there is one.
         precision: ``auto`` is fp32 on a CPU and fp16 on a GPU. Like the device it is no part of the fingerprint.
         compile: Compile the model for the device; worth its minutes on a long run on a GPU.

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from schemas.records import StreamKind
 
@@ -18,18 +18,31 @@ class SpokenStream(BaseModel):
 
 
 class Architecture(BaseModel):
-    """Sizes of all models; the defaults are the bundled voice's."""
+    """Sizes of a vocoder's models; the defaults are the bundled voice's.
+
+    Args:
+        channels: Of the generator at 100, 200 and 400 Hz.
+        kernels: Widths of the generator's residual blocks, which run side by side.
+        dilations: Of the convolutions in each of these blocks.
+        width: Of the acoustic half at the unit rate.
+        fine_width: Of the acoustic half at 100 Hz.
+        blocks: Of the acoustic half at the unit rate.
+        fine_blocks: Of the acoustic half at 100 Hz.
+        code_width: Of the embeddings of pitch, style and speaker.
+        duration_width: Of the duration model.
+        dropout: Of the acoustic half and the duration model, in training.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    channels: tuple[int, int, int] = Field(default=(256, 128, 80), description="of the generator at 100, 200, 400 Hz")
+    channels: tuple[int, int, int] = (256, 128, 80)
     kernels: tuple[int, ...] = (3, 7, 11)
     dilations: tuple[int, ...] = (1, 3, 5)
-    width: int = Field(default=256, description="of the acoustic half at the unit rate")
-    fine_width: int = Field(default=128, description="of the acoustic half at 100 Hz")
+    width: int = 256
+    fine_width: int = 128
     blocks: int = 4
     fine_blocks: int = 3
-    code_width: int = Field(default=64, description="of pitch, style and speaker embeddings")
+    code_width: int = 64
     duration_width: int = 128
     dropout: float = 0.2
 
