@@ -1,0 +1,5 @@
+"""Prints the reference of all keys."""
+
+from pipelines.reference.page import write
+
+print(write(), end="")
