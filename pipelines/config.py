@@ -8,20 +8,17 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, SerializeAsAny
 
+from pipelines.backends import resolve_backends
 from pipelines.engines.local import LocalEngine
 from pipelines.engines.placement import Resources
 from pipelines.engines.protocol import Engine
 from pipelines.engines.ray import RayEngine
 from pipelines.ingest import IngestConfig, OneOrSeveral, several
 from pipelines.yaml_config import OutputFolder, Section, read_yaml, validate
-from schemas.errors import UserError
 from transforms.align.gate import GateConfig
 from transforms.backend import BackendConfig
 from transforms.devices import Device, pick_device
 from transforms.interleave import InterleaveConfig
-from transforms.registry import BACKENDS, Role, config_class
-
-DEFAULT_KINDS: dict[Role, str] = {"align": "fused", "units": "whisper", "pitch": "fcpe", "style": "prosody"}
 
 
 class LocalEngineConfig(Section):
@@ -227,27 +224,6 @@ class RunConfig(Section):
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def resolve_backends(data: dict[str, Any], roles: Sequence[Role], *, where: str) -> dict[str, Any]:
-    """Replace the sections of the given roles by their backends' configs; a missing section takes the default."""
-    resolved = dict(data)
-    for role in roles:
-        if role in data and data[role] is None and role in ("pitch", "style"):
-            continue
-        section = data.get(role, {})
-        if not isinstance(section, dict):
-            kinds = ", ".join(BACKENDS[role])
-            raise UserError(f"{where}: {role}: expected a section with a kind, one of {kinds} (given: {section!r})")
-        kind = section.get("kind", DEFAULT_KINDS[role])
-        if not isinstance(kind, str):
-            raise UserError(f"{where}: {role}.kind: expected the name of a backend (given: {kind!r})")
-        try:
-            cls = config_class(role, kind)
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
-        resolved[role] = validate(cls, section, where=where, section=role)
-    return resolved
 
 
 def on_engine(section: object, kind: str) -> dict[str, Any]:

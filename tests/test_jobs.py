@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.backends import resolve_backends
 from pipelines.config import load_run
 from pipelines.fit.job import load_fit
 from pipelines.train.job import load_training
+from schemas.records import STREAM_KINDS
 
 
 @pytest.mark.parametrize("path", ["jobs/corpus.yaml", "jobs/demo/corpus.yaml"])
@@ -34,6 +36,7 @@ def test_fit_jobs(path):
         "vocoder": VocoderFitConfig,
     }
     job = load_fit(str(path))
-    configs[path.stem].model_validate(job.fit)
+    fit = resolve_backends(job.fit, STREAM_KINDS, where=str(path)) if path.stem == "vocoder" else job.fit
+    configs[path.stem].model_validate(fit)
     sources = job.ingest if isinstance(job.ingest, list) else [job.ingest]
     assert any(source.exclude_ids == "examples/asterisk-en/heldout.txt" for source in sources)

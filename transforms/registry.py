@@ -30,8 +30,8 @@ BACKENDS: dict[Role, dict[str, str]] = {
 }
 
 
-def config_class(role: Role, kind: str) -> type[BackendConfig]:
-    """The config class of a backend.
+def config_class(role: Role, kind: str, *, key: str = "") -> type[BackendConfig]:
+    """The config class of a backend; ``key`` is the key path of the section that names it, if not the role.
 
     Raises:
         UserError: No such backend.
@@ -40,6 +40,6 @@ def config_class(role: Role, kind: str) -> type[BackendConfig]:
     if kind not in table:
         near = get_close_matches(kind, table, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise UserError(f"{role}.kind: no backend named {kind!r} (there are: {', '.join(table)}){hint}")
+        raise UserError(f"{key or role}.kind: no backend named {kind!r} (there are: {', '.join(table)}){hint}")
     module, _, attribute = table[kind].partition(":")
     return cast(type[BackendConfig], getattr(importlib.import_module(module), attribute))

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import torch
 
-from pipelines.config import resolve_backends
+from pipelines.backends import resolve_backends
 from pipelines.evaluate.asr import normalise_english, transcribe, word_error_rate
 from pipelines.evaluate.resynth_timbre import timbre_similarity
 from pipelines.evaluate.resynthesis import encode_streams, f0_frame_errors

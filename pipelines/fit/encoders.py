@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from pipelines.yaml_config import validate
+from pipelines.backends import backend_of
 from schemas.errors import UserError
 from transforms.backend import BackendConfig
-from transforms.registry import config_class
 
 
 def encoder_of(section: dict[str, Any], *, where: str, key: str, codebook: Path = Path("unused")) -> BackendConfig:
@@ -22,4 +21,4 @@ def encoder_of(section: dict[str, Any], *, where: str, key: str, codebook: Path 
     if "codebook" in section:
         raise UserError(f"{where}: {key}.codebook: it is what is fitted, into the job's output; leave it out")
     settings = {**section, "codebook": str(codebook)}
-    return validate(config_class("units", str(settings.get("kind"))), settings, where=where, section=key)
+    return backend_of("units", settings, where=where, key=key)

@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from pipelines.backends import resolve_backends
 from pipelines.files import local_path, make_folder
 from pipelines.fit.recordings import JobRecordings
 from pipelines.ingest import OneOrSeveral, several
 from pipelines.yaml_config import OutputFolder, Section, read_yaml, validate
 from schemas.errors import EngineError, TransientError, UserError
+from schemas.records import STREAM_KINDS
 
 FitWhat = Literal["units", "pitch", "style", "hubert", "aligner", "vocoder"]
 
@@ -109,5 +111,6 @@ def _fit(what: FitWhat, job: FitJob, where: str, output: Path, say: Callable[[st
     from pipelines.fit.vocoder import fit_vocoder
     from pipelines.fit.vocoder_config import VocoderFitConfig
 
-    voice = validate(VocoderFitConfig, job.fit, where=where, section="fit")
+    sections = resolve_backends(job.fit, STREAM_KINDS, where=where, section="fit")
+    voice = validate(VocoderFitConfig, sections, where=where, section="fit")
     return fit_vocoder(recordings, voice, seed=job.seed, output=output, say=say, work=output / "work")

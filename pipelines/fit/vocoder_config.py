@@ -1,26 +1,16 @@
 """Options of ``plait fit vocoder``."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, PositiveFloat, SerializeAsAny, field_validator
+from pydantic import Field, PositiveFloat, SerializeAsAny, field_validator
 
 from pipelines.yaml_config import Section
 from schemas.records import StreamKind
 from transforms.backend import BackendConfig
 from transforms.devices import Device
 from transforms.encoder import SpeechEncoderConfig
-from transforms.registry import Role, config_class
 from transforms.vocoder._mel import MEL_HOP_SAMPLES
 from transforms.vocoder.description import Architecture
-
-
-def _backend(role: Role) -> BeforeValidator:
-    def resolve(section: Any) -> Any:
-        if not isinstance(section, dict):
-            return section
-        return config_class(role, str(section.get("kind"))).model_validate(section)
-
-    return BeforeValidator(resolve)
 
 
 class VocoderFitConfig(Section):
@@ -63,15 +53,9 @@ class VocoderFitConfig(Section):
         bf16: Multiply in bfloat16: for GPUs, and CPUs with AVX-512 bf16 or AMX; slower on others.
     """
 
-    units: Annotated[SerializeAsAny[BackendConfig], _backend("units")] = Field(
-        default={"kind": "whisper"}, validate_default=True
-    )
-    pitch: Annotated[SerializeAsAny[BackendConfig] | None, _backend("pitch")] = Field(
-        default={"kind": "fcpe"}, validate_default=True
-    )
-    style: Annotated[SerializeAsAny[BackendConfig] | None, _backend("style")] = Field(
-        default={"kind": "prosody"}, validate_default=True
-    )
+    units: SerializeAsAny[BackendConfig]
+    pitch: SerializeAsAny[BackendConfig] | None
+    style: SerializeAsAny[BackendConfig] | None
     architecture: Architecture = Field(default_factory=Architecture)
     default_speaker: str | None = None
     speaker_weights: dict[str, PositiveFloat] = Field(default_factory=dict)

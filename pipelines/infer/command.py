@@ -6,7 +6,7 @@ from typing import Any
 
 import soundfile as sf
 
-from pipelines.config import resolve_backends
+from pipelines.backends import resolve_backends
 from pipelines.files import check_target
 from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Output, Part, Speech, Text

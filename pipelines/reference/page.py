@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pipelines.annotations import kind_of, members
-from pipelines.config import DEFAULT_KINDS, RunConfig
+from pipelines.backends import DEFAULT_KINDS
+from pipelines.config import RunConfig
 from pipelines.fit.job import FitJob, FitWhat
 from pipelines.infer.fewshot import FewShot
 from pipelines.reference.keys import Key, keys_of, prose, shown

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, SerializeAsAny
 
-from pipelines.config import LocalEngineConfig, resolve_backends
+from pipelines.backends import resolve_backends
+from pipelines.config import LocalEngineConfig
 from pipelines.corpus import add_up
 from pipelines.failures import stop_if_sick
 from pipelines.files import exists, join, local_path, make_folder, remove, remove_partials, write_text

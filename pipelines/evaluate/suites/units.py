@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipelines.config import resolve_backends
+from pipelines.backends import resolve_backends
 from pipelines.evaluate.records import AUDIO_SUFFIXES
 from pipelines.evaluate.suite import Figure, Outcome, Request, Row, Settings, Suite
 from pipelines.yaml_config import read_yaml

@@ -166,3 +166,19 @@ def test_the_order_in_which_recordings_are_listed_decides_no_byte(what, tmp_path
         fit(what, str(folder / "job.yaml"), overrides=[f"fit={settings}"], say=lambda _: None)
         written.append([(folder / "out" / name).read_bytes() for name in (artefact, "card.json", "card.md")])
     assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("what", "override", "message"),
+    [
+        ("vocoder", "fit={units: whisper}", "fit.units: expected a section with a kind, one of whisper, hubert"),
+        ("vocoder", "fit={units: {kind: wisper}}", "fit.units.kind: no backend named 'wisper'"),
+        ("vocoder", "fit={units: {layr: 2}}", "fit.units.layr: unknown key; did you mean layer?"),
+        ("units", "fit={encoder: {kind: wisper}}", "fit.encoder.kind: no backend named 'wisper'"),
+        ("units", "fit={encoder: {layr: 2}}", "fit.encoder.layr: unknown key; did you mean layer?"),
+    ],
+)
+def test_a_wrong_backend_of_the_fit_names_its_path(job_file, what, override, message):
+    with pytest.raises(UserError) as refused:
+        fit(what, str(job_file), overrides=[override], say=print)
+    assert message in str(refused.value)

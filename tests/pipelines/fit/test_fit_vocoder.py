@@ -32,7 +32,7 @@ from transforms.vocoder.hifigan import HifiganConfig
 AUDIO = Path(__file__).parents[3] / "examples" / "asterisk-en" / "audio"
 PROMPTS = ("activated", "added", "agent-alreadyon", "agent-incorrect", "agent-loggedoff")
 SMALL = {
-    "units": {"kind": "whisper"},
+    "units": WhisperUnitsConfig(),
     "pitch": None,
     "style": None,
     "architecture": {
