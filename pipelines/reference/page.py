@@ -30,8 +30,8 @@ FITS: dict[str, str] = {
 _INTRODUCTION = """# The keys of a job
 
 A job is one YAML file, and `--set key.path=value` overrides a key of it. A key that is not listed here is refused, and
-so is one that stands twice. Paths are local or fsspec URLs (`s3://`, `gs://`). A section that is left out has the
-defaults of its keys; *required* keys have none.
+so is one that stands twice. A section that is left out has the defaults of its keys; *required* keys have none. Corpora
+and the output of a run may lie in a bucket (`s3://`, `gs://`). Jobs to start from are in [`jobs/`](../jobs).
 
 This page is written by `python -m pipelines.reference > docs/jobs.md` from the sections' own descriptions."""
 

@@ -204,7 +204,7 @@ class TrainConfig(TrainingSection):
     """One training job.
 
     Args:
-        output: Folder of the model; its checkpoints are below ``checkpoints/``.
+        output: Local folder of the model; its checkpoints are below ``checkpoints/``.
         corpus: Output folder of a ``plait run``: holds ``corpus/`` and ``tokenizer/``.
         seed: Of new weights, the order of the data and the draws of the interleaving.
         exclude_ids: File with utterance ids, one a line, that are kept out of training.
