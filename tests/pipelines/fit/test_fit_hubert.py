@@ -176,6 +176,10 @@ def test_a_resumed_fit_says_what_was_left_out_and_other_recordings_have_other_ta
     assert left_out() == ({"decode/missing_file": 1}, True)
     (out / "card.json").unlink()
     assert left_out() == ({"decode/missing_file": 1}, False)
+    (made,) = (out / "work").glob("*.left-out.npz")
+    made.write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"cannot go on from .*left-out\.npz"):
+        left_out()
     assert left_out("max_duration_s=2") == ({"decode/missing_file": 1, "decode/too_long": 2}, True)
 
 
