@@ -109,6 +109,11 @@ def clock(hour: int, minute: int) -> Readings:
     return unique(*found, (*cardinal(hour, "")[0], *minutes))
 
 
+def join_mixed(whole: Reading, tail: Reading) -> Reading:
+    """zwei, einhalb -> zweieinhalb."""
+    return (*whole[:-1], re.sub(r"eine?s?$", "ein", whole[-1]) + "".join(tail))
+
+
 def roman(number: int, match: re.Match[str]) -> Readings:
     base, n, r, s = ordinal(number, ".")
     return unique(r, base, n, *cardinal(number, "")[:1], s)
@@ -145,6 +150,15 @@ LOCALE = Locale(
         1/8 | ein achtel
         1/10 | ein zehntel"""
     ),
+    mixed=entries(
+        """1 1/2 | eineinhalb; anderthalb
+        1/2 | einhalb
+        1/3 | eindrittel
+        2/3 | zweidrittel
+        1/4 | einviertel
+        3/4 | dreiviertel"""
+    ),
+    join_mixed=join_mixed,
     currencies=currencies(
         """€ EUR | m euro euro | m cent cent
         $ USD | m dollar dollar | m cent cent

@@ -26,7 +26,7 @@ from transforms.text.verbalise_en_words import (
     TITLES_WITHOUT_STOP,
     WORDS_IN_CAPITALS,
 )
-from transforms.text.verbalise_numbers import digits_of, roman_value
+from transforms.text.verbalise_numbers import VULGAR, digits_of, roman_value, vulgar
 
 _ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 _NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $")
@@ -216,6 +216,7 @@ LANGUAGE = Language(
         rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
         rule(r"#", _number_sign),
         rule("|".join(map(re.escape, SYMBOLS)), _symbol),
+        rule(VULGAR, lambda match: fraction(*vulgar(match[0]))),
         rule(_NOT_IN_WORD + r"'(?:" + "|".join(LEADING_APOSTROPHE) + r")\b", lambda m: [(m.group().lower(),)], re.I),
         rule(r"([A-Za-z]+?)('?s)?(?![^\W\d_])(?!'[^\W\d_])", _acronym),
     ),

@@ -55,15 +55,25 @@ def fraction(numerator: str, denominator: str) -> Sequence[Reading]:
     pair, over = (*top, *quantity(denominator)), (*top, "over", *quantity(denominator))
     if bottom < 2 or bottom > 100:
         return (over, pair)
-    plural = int(numerator) != 1
+    named = _named_fraction(numerator, denominator)
+    pair_first = int(numerator) == bottom or (numerator, denominator) == ("9", "11")
+    return (pair, *named, over) if pair_first else (*named, over, pair)
+
+
+def mixed(whole: str, numerator: str, denominator: str) -> Sequence[Reading]:
+    """``3½`` -> three and a half | three and one half."""
+    named = sorted(_named_fraction(numerator, denominator), key=lambda name: name[0] != "a")
+    return [(*quantity(whole), "and", *name) for name in named]
+
+
+def _named_fraction(numerator: str, denominator: str) -> list[Reading]:
+    top, bottom, plural = quantity(numerator), int(denominator), int(numerator) != 1
     names: list[Reading] = [_FRACTION_NAMES[bottom][plural : plural + 1]] if bottom in _FRACTION_NAMES else []
     if bottom != 2:
         *head, last = ordinal(denominator)
         names.append((*head, f"{last}s" if plural else last))
     counts: tuple[Reading, ...] = (top,) if plural else (top, ("a",))
-    named = [(*count, *name) for name in names for count in counts]
-    pair_first = int(numerator) == bottom or (numerator, denominator) == ("9", "11")
-    return (pair, *named, over) if pair_first else (*named, over, pair)
+    return [(*count, *name) for name in names for count in counts]
 
 
 def integer(digits: str, *, as_code: bool = False) -> Sequence[Reading]:

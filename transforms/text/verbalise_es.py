@@ -124,6 +124,14 @@ LOCALE = Locale(
         1/8 | un octavo
         1/10 | un décimo"""
     ),
+    mixed=entries(
+        """1/2 | y medio; y media
+        1/3 | y un tercio
+        2/3 | y dos tercios
+        1/4 | y cuarto; y un cuarto
+        3/4 | y tres cuartos"""
+    ),
+    noun_before_fraction=True,
     currencies=currencies(
         """€ EUR | m euro euros | m céntimo céntimos
         $ USD US$ | m dólar dólares | m centavo centavos

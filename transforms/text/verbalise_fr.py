@@ -149,6 +149,14 @@ LOCALE = Locale(
         1/8 | un huitième
         1/10 | un dixième"""
     ),
+    mixed=entries(
+        """1/2 | et demi; et demie
+        1/3 | et un tiers; un tiers
+        2/3 | et deux tiers; deux tiers
+        1/4 | et quart; un quart; et un quart
+        3/4 | et trois quarts; trois quarts"""
+    ),
+    noun_before_fraction=True,
     currencies=currencies(
         """€ EUR | m euro euros | m centime centimes
         $ USD | m dollar dollars | m cent cents

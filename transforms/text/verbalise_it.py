@@ -119,6 +119,14 @@ LOCALE = Locale(
         1/8 | un ottavo
         1/10 | un decimo"""
     ),
+    mixed=entries(
+        """1/2 | e mezzo; e mezza
+        1/3 | e un terzo
+        2/3 | e due terzi
+        1/4 | e un quarto
+        3/4 | e tre quarti"""
+    ),
+    noun_before_fraction=True,
     currencies=currencies(
         """€ EUR | m euro euro | m centesimo centesimi
         $ USD | m dollaro dollari | m centesimo centesimi

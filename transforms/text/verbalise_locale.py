@@ -65,6 +65,9 @@ class Locale:
         capitals: Words in capitals that are said as words.
         governed: How the words before a number (the text up to it) decline it: a number and what it counts, or None, to
             readings that then come first.
+        mixed: What is said of a fraction behind a whole number (``1/2``); or of both where special (``1 1/2``).
+        noun_before_fraction: ``dos kilómetros y medio``, rather than the noun behind both.
+        join_mixed: A whole number and the words of its fraction, as they are joined.
         rules: The language's own rules, before all common ones.
     """
 
@@ -105,6 +108,9 @@ class Locale:
     phone_in_groups: bool = False
     roman: Callable[[int, re.Match[str]], Readings] = field(default=lambda number, match: ())
     governed: Callable[[str, int, Noun | None], Readings] = field(default=lambda before, number, noun: ())
+    mixed: Mapping[str, Readings] = field(default_factory=dict)
+    noun_before_fraction: bool = False
+    join_mixed: Callable[[Reading, Reading], Reading] = field(default=lambda whole, tail: (*whole, *tail))
     rules: tuple[Rule, ...] = ()
 
 

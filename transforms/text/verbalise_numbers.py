@@ -1,6 +1,7 @@
 """How strings of digits are read in a language: as a quantity, by digit, in groups, as a decimal, with a noun."""
 
 import re
+import unicodedata
 from itertools import product
 
 from transforms.text.verbalise import Reading
@@ -8,6 +9,8 @@ from transforms.text.verbalise_locale import Gender, Locale, Noun, Readings, uni
 
 BLANKS = " \u00a0\u2009\u202f"
 """What parts thousands in many languages."""
+VULGAR = "[\u00bc-\u00be\u2150-\u215e]"
+"""A fraction in one character."""
 LONGEST_QUANTITY = 15
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 
@@ -74,6 +77,29 @@ def counted(locale: Locale, whole: str, part: str, noun: Noun) -> Readings:
         return unique(*((*number, *name) for number in decimals(locale, whole, part)))
     name = words(locale.form(int(whole), noun))
     return unique(*((*number, *name) for number in quantities(locale, whole, noun.gender)))
+
+
+def fraction(locale: Locale, top: str, bottom: str) -> Readings:
+    """``3/4`` -> three quarters | three over four."""
+    named = locale.fractions.get(f"{int(top)}/{int(bottom)}", ())
+    left, right = quantities(locale, top)[0], quantities(locale, bottom)[0]
+    return unique(*named, (*left, *words(locale.over), *right), (*left, *right))
+
+
+def mixed(locale: Locale, whole: str, top: str, bottom: str, noun: Noun | None) -> Readings:
+    """``2½ km`` -> dos kilómetros y medio | dos y medio kilómetros."""
+    number = quantities(locale, whole, noun.gender if noun else "")[0]
+    one, many = (words(form(int(whole), noun)) if noun else () for form in (locale.form, locale.decimal_form))
+    tails = locale.mixed.get(f"{top}/{bottom}") or fraction(locale, top, bottom)
+    special = [(*reading, *many) for reading in locale.mixed.get(f"{whole} {top}/{bottom}", ())]
+    apart = [(*number, *one, *tail) for tail in tails if locale.noun_before_fraction]
+    return unique(*special, *apart, *((*locale.join_mixed(number, tail), *many) for tail in tails))
+
+
+def vulgar(char: str) -> tuple[str, str]:
+    """``¾`` -> 3, 4."""
+    top, bottom = unicodedata.normalize("NFKC", char).split("\u2044")
+    return top, bottom
 
 
 def roman_value(numeral: str) -> int:

@@ -13,14 +13,18 @@ from transforms.text.verbalise_locale import Locale, Noun, Readings, unique, wor
 from transforms.text.verbalise_numbers import (
     BLANKS,
     LONGEST_QUANTITY,
+    VULGAR,
     by_digit,
     counted,
     decimals,
     digits_of,
+    fraction,
     in_groups,
     integers,
+    mixed,
     quantities,
     roman_value,
+    vulgar,
 )
 
 Match = re.Match[str]
@@ -30,6 +34,10 @@ _NOT_IN_WORD = r"(?<![^\W_])"
 _ENDS = r"(?![^\W_])"
 _SPELLED_NEVER = frozenset("hm hmm mm mmm mhm sh shh psst pst brr grr pff pfff tsk zzz хм гм мм тсс ш".split())
 _SPELLED_ALWAYS = frozenset("usa eu ue uk fbi cia ibm usb cdu csu afd ard edv сша оон ооо мгу мид эвм".split())
+_MIXED = (
+    rf"(?<!\d)(?:(?P<whole>\d{{1,9}})[{BLANKS}]?(?P<vulgar>{VULGAR})"
+    rf"|(?P<count>\d{{1,3}})[{BLANKS}](?P<top>\d)/(?P<bottom>\d{{1,2}})(?![\d/]))"
+)
 _ADDRESS = (
     r"(?P<scheme>https?://)?(?P<rest>(?:www\.|(?<=://)|[\w.+-]+@)[\w-]+(?:\.[\w-]+)*(?:/[\w./-]*\w)?"
     r"|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io|eu|{domains})\b(?!\.\w)(?:/[\w./-]*\w)?)"
@@ -58,20 +66,22 @@ def language(locale: Locale) -> Language:
             rule(r"\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}(?!\d)", _phone),
             *(rule(rf"(?<!\d){pattern}(?!\d)", _phone) for pattern in locale.phone_patterns),
             rule(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![.,]?\d)", _internet_address),
+            rule(rf"(?:(?P<sign>{signs})\s?)?{_MIXED}(?:[{BLANKS}]?(?P<name>{units}|{signs})(?![^\W_]))?", _mixed),
             rule(rf"(?P<sign>{signs})\s?{number}(?:\s(?P<scale>{locale.scale})\b)?", _currency),
             rule(rf"{number}(?:\s(?P<scale>{locale.scale}))?\s?(?P<sign>{signs})(?![^\W_])", _currency),
             rule(rf"(?<!\d)(?P<n>\d{{1,9}})(?P<ending>{locale.ordinal_endings})(?![^\W_])", _ordinal),
-            rule(r"(?<![\d/])(\d{1,3})/(\d{1,3})(?![\d/])", _fraction),
+            rule(r"(?<![\d/])(\d{1,3})/(\d{1,3})(?![\d/])", lambda locale, match: fraction(locale, *match.groups())),
             rule(rf"{number}[{BLANKS}]?(?P<unit>{units})(?![^\W_])", _measure),
             rule(r"\d+(?:\.\d+){2,}", _dotted_unless_grouped),
             rule(number, _plain_number),
             rule(r"(?<![^\W_])[.,](?P<part>\d+)", lambda locale, match: decimals(locale, "", match["part"])),
-            rule(rf"[-−](?=[.,]?\d|(?:{signs})\s?\d)", _minus, joins_next=True),
+            rule(rf"[-−](?=[.,]?\d|{VULGAR}|(?:{signs})\s?\d)", _minus, joins_next=True),
             rule(r"[-–](?=\d)", _range),
             rule(r"[IVX]{1,7}(?![^\W_])", _roman),
             rule(_NOT_IN_WORD + r"(?:[^\W\d_]\.){2,}", _initials),
             rule(_NOT_IN_WORD + r"([^\W\d_]+)\.", _abbreviation),
             rule("|".join(map(re.escape, _longest(locale.symbols))), lambda locale, match: locale.symbols[match[0]]),
+            rule(VULGAR, lambda locale, match: fraction(locale, *vulgar(match[0]))),
             rule(r"[^\W\d_]+(?![^\W\d_])(?!'[^\W\d_])", _acronym),
         ),
     )
@@ -189,11 +199,19 @@ def _ordinal(locale: Locale, match: Match) -> Readings:
     return locale.ordinal(int(match["n"]), match["ending"])
 
 
-def _fraction(locale: Locale, match: Match) -> Readings:
-    top, bottom = match.groups()
-    named = locale.fractions.get(f"{int(top)}/{int(bottom)}", ())
-    left, right = quantities(locale, top)[0], quantities(locale, bottom)[0]
-    return unique(*named, (*left, *words(locale.over), *right), (*left, *right))
+def _mixed(locale: Locale, match: Match) -> Readings:
+    """``2½``; ``3 1/2``, which may be two numbers."""
+    sign, name, whole = match["sign"], match["name"], match["whole"] or match["count"]
+    noun = locale.currencies[sign].unit if sign else locale.units.get(name or "")
+    if name in locale.currencies:
+        noun = locale.currencies[name].unit
+    if match["vulgar"]:
+        return mixed(locale, whole, *vulgar(match["vulgar"]), noun)
+    top, bottom = match["top"], match["bottom"]
+    if f"{top}/{bottom}" not in locale.mixed:
+        return ()
+    last = (*quantities(locale, whole)[0], *fraction(locale, top, bottom)[0])
+    return unique(*mixed(locale, whole, top, bottom, noun), last)
 
 
 def _measure(locale: Locale, match: Match) -> Readings:

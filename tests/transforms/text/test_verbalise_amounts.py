@@ -88,6 +88,8 @@ def test_groups_of_digits_that_are_no_thousands_stay_apart():
     assert said("the 10\u202f000th and the 5 100th", "en") == "the ten thousandth and the five one hundredth"
     assert said("5 800-555-1234", "en") == "five eight zero zero five five five one two three four"
     assert said("dial 555 123", "en") == "dial five five five one two three"
+    assert said("101 102", "en") == "one hundred one one hundred two"
+    assert said("250 000", "en") == "two hundred fifty thousand"
     (slot,) = slots("5 500", "en")
     assert ("five", "five", "hundred") in slot.readings
     (slot,) = slots("5\u00a0500", "en")
@@ -115,3 +117,66 @@ def test_a_comma_may_be_the_decimal_sign_of_an_english_amount(written, spoken):
 def test_commas_of_lists_stay():
     assert said("press 1,2,3 or 5,50", "en") == "press one two three or five fifty"
     assert said("1,2,3 km", "en") == "one two three kilometers"
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("en", "2½", "two and a half"),
+        ("en", "2 ½", "two and a half"),
+        ("en", "3 1/2", "three and a half"),
+        ("en", "3\u00a01/2", "three and a half"),
+        ("en", "3-1/2", "three and a half"),
+        ("en", "3 1⁄2", "three and a half"),
+        ("en", "10 3/4", "ten and three quarters"),
+        ("en", "1⅓", "one and a third"),
+        ("en", "1⅔", "one and two thirds"),
+        ("en", "2½ km", "two and a half kilometers"),
+        ("en", "-2½ °C", "minus two and a half degrees celsius"),
+        ("en", "2½ m", "two and a half meters"),
+        ("en", "£2½m", "two and a half million pounds"),
+        ("en", "-½", "minus one half"),
+        ("de", "-½", "minus ein halb"),
+        ("en", "3½%", "three and a half percent"),
+        ("en", "$2½ million", "two and a half million dollars"),
+        ("en", "2½ €", "two and a half euros"),
+        ("es", "2½", "dos y medio"),
+        ("es", "3 1/2", "tres y medio"),
+        ("es", "2½ km", "dos kilómetros y medio"),
+        ("fr", "3 3/4", "trois et trois quarts"),
+        ("fr", "1½ km", "un kilomètre et demi"),
+        ("it", "2½", "due e mezzo"),
+        ("it", "€ 2½", "due euro e mezzo"),
+        ("de", "2½", "zweieinhalb"),
+        ("de", "1½ km", "eineinhalb kilometer"),
+        ("de", "3¾", "dreidreiviertel"),
+        ("de", "21¼ t", "einundzwanzigeinviertel tonnen"),
+        ("ru", "2½ км", "два с половиной километра"),
+        ("ru", "1½", "полтора"),
+    ],
+)
+def test_a_whole_with_its_fraction_is_one_number(language, written, spoken):
+    (slot,) = slots(written, language)
+    assert (slot.char_start, slot.char_end) == (0, len(written))
+    assert " ".join(slot.readings[0]) == spoken
+
+
+@pytest.mark.parametrize("language", ["en", "es", "fr", "de", "it", "ru"])
+@pytest.mark.parametrize("fraction", "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒")
+def test_every_fraction_is_said_by_itself_and_behind_a_number(language, fraction):
+    for written in (fraction, f"21{fraction}", f"1{fraction} km", f"cup{fraction}"):
+        *_, slot = slots(written, language)
+        assert slot.char_end == len(written)
+        assert all(slot.readings)
+    assert len(slots(f"21{fraction}", language)) == 1
+
+
+@pytest.mark.parametrize("written", ["9/11", "1 24/7", "2 4/3", "2 0/4", "2020 1/2", "5 1/2/2024", "2 3/7"])
+def test_what_only_looks_like_a_fraction_stays_apart(written):
+    parts = slots(written, "en")
+    assert len(parts) == len(written.split())
+
+
+def test_a_number_and_a_fraction_may_be_two():
+    (slot,) = slots("3 1/2", "en")
+    assert ("three", "one", "half") in slot.readings

@@ -23,8 +23,8 @@ NUMBERS = st.one_of(
 )
 GLUE = st.sampled_from(
     "€ $ £ ₽ % ° °C km kg h Uhr º ª er e ème . .-й -я -го г. году mai Mai March marzo марта mil Mio. млн. руб. / - – + "
-    "# № & @ www. .es .ru XX I IVe век ¼ ² ' ’ d'un l'ONU DVD z. B. т. е. Sr. M. ul \u00a0 \u202f , ; ( ) é ß İ ё 日本 "
-    "٣".split(" ")
+    "# № & @ www. .es .ru XX I IVe век ¼ ⅔ ₂ ⁄ − ² ' ’ d'un l'ONU DVD z. B. т. е. Sr. M. ul \u00a0 \u202f , ; ( ) é ß "
+    "İ ё 日本 ٣".split(" ")
 )
 TEXTS = st.one_of(
     st.text(max_size=40),
