@@ -81,6 +81,8 @@ class HubertFitConfig(Section):
         mask_frames: Frames of a masked span.
         masked_weight: Of the masked frames' loss; the rest is the heard frames' (alpha in the paper's section II-C). 1
             is best with poor targets; good ones, as from another encoder, are learnt sooner with less.
+        micro_batches: Parts that a process's share of a step is computed in, one after another, for less memory. The
+            result is that of as many more processes.
         learning_rate: At its peak.
         warmup_share: Share of the steps in which the learning rate rises; it falls in the rest.
         weight_decay: Of AdamW.
@@ -101,6 +103,7 @@ class HubertFitConfig(Section):
     mask_share: float = Field(default=0.08, gt=0, lt=1)
     mask_frames: int = Field(default=10, ge=1)
     masked_weight: float = Field(default=1.0, gt=0, le=1)
+    micro_batches: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     warmup_share: float = Field(default=0.08, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -207,6 +210,7 @@ class _Fit:
             weight_decay=config.weight_decay,
             gradient_norm=config.gradient_norm,
             masked_weight=config.masked_weight,
+            micro_batches=config.micro_batches,
             save_every=config.save_every,
             bf16=config.bf16,
             seed=self._seed + number,

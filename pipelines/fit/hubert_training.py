@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,6 +33,7 @@ class TrainingSettings(Section):
     weight_decay: float
     gradient_norm: float
     masked_weight: float
+    micro_batches: int
     save_every: int
     bf16: bool
     seed: int
@@ -98,17 +100,21 @@ def train(
     )
     state = TrainingState(model=model, optimiser=optimiser)
     state.restore(path)
+    shares = processes.world * settings.micro_batches
     runner = DistributedDataParallel(model) if processes.world > 1 else model
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for step in range(state.step, settings.steps):
-            torch.manual_seed((settings.seed << 32) + step * processes.world + processes.rank)  # dropout
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * settings.rate(step)
-            batch = batches.batch(step, rank=processes.rank, world=processes.world)
-            with _autocast(device, settings.bf16):
-                loss = _loss(runner, batch, device, settings.masked_weight)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            for turn in range(settings.micro_batches):
+                share = processes.rank * settings.micro_batches + turn
+                torch.manual_seed((settings.seed << 32) + step * shares + share)  # dropout
+                batch = batches.batch(step, rank=share, world=shares)
+                with _sums_at_the_last(runner, turn + 1 == settings.micro_batches):
+                    with _autocast(device, settings.bf16):
+                        loss = _loss(runner, batch, device, settings.masked_weight)
+                    (loss / settings.micro_batches).backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
             optimiser.step()
             state.step = done = step + 1
@@ -116,7 +122,7 @@ def train(
                 say(f"HuBERT step {done} of {settings.steps}: loss {loss.item():.3f}")
             if processes.is_first and (done % settings.save_every == 0 or done == settings.steps):
                 state.save(path)
-    return judge(model, judged, device)
+    return judge(model, judged, device, shares=shares)
 
 
 def _loss(model: torch.nn.Module, batch: MaskedBatch, device: torch.device, masked_weight: float) -> torch.Tensor:
@@ -134,12 +140,13 @@ def _loss(model: torch.nn.Module, batch: MaskedBatch, device: torch.device, mask
 
 
 @torch.inference_mode()
-def judge(model: Pretraining, judged: Batches, device: torch.device) -> dict[str, float]:
-    """Loss and accuracy over masked frames of recordings kept apart."""
+def judge(model: Pretraining, judged: Batches, device: torch.device, *, shares: int) -> dict[str, float]:
+    """Loss and accuracy over masked frames of recordings kept apart, a share of a batch at a time."""
     model.eval()
     losses, right, total = 0.0, 0, 0
-    for step in range(_JUDGED_BATCHES):
-        batch = judged.batch(step, rank=0, world=1)
+    shares = min(shares, judged.size)
+    for step, share in product(range(_JUDGED_BATCHES), range(shares)):
+        batch = judged.batch(step, rank=share, world=shares)
         inside, masked = batch.inside.to(device), batch.masked.to(device)
         logits_NK = model(batch.samples.to(device), inside, masked, torch.zeros_like(masked))
         wanted = batch.targets.to(device)
@@ -152,3 +159,8 @@ def judge(model: Pretraining, judged: Batches, device: torch.device) -> dict[str
 
 def _autocast(device: torch.device, bf16: bool) -> AbstractContextManager[Any]:
     return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
+
+
+def _sums_at_the_last(runner: torch.nn.Module, last: bool) -> AbstractContextManager[Any]:
+    """Processes add up their gradients once a step."""
+    return nullcontext() if last or not isinstance(runner, DistributedDataParallel) else runner.no_sync()
