@@ -15,7 +15,7 @@ from transforms.text.verbalise import tags
 
 _CLOSING = " .,;:!?\u2026-\u2013\u2014\"'()[]"
 _START = re.compile(r"\A\s*\S")
-_SENTENCE = re.compile(r"(?:\A\s*|[.!?\u2026][\"')\]]*\s+)[\"'(\[]*[^\W\d_]")
+_SENTENCE = re.compile(r"(?:\A\s*|(?<!\.)[.!?][\"')\]]*\s+)[\"'(\[]*[^\W\d_]")
 _I = re.compile(r"(?<![\w'.])i(?![\w\u0300-\u036f]|\.\w)")
 
 

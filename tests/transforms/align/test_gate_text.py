@@ -27,6 +27,7 @@ def test_a_text_keeps_its_length(text):
     [
         ("  HELLO THERE I'M BOB", "  Hello there I'm bob"),
         ('"THANK YOU". PLEASE HOLD, WHILE I TRY! (YES)', '"Thank you". Please hold, while I try! (Yes)'),
+        ("... and wait ... for me", "... and wait ... for me"),
         ("am i there? so am i.", "Am I there? So am I."),
         ("hello IBM. am i?", "Hello IBM. am i?"),
     ],
