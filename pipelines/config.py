@@ -14,6 +14,7 @@ from pipelines.engines.placement import Resources
 from pipelines.engines.protocol import Engine
 from pipelines.engines.ray import RayEngine
 from pipelines.ingest import IngestConfig, OneOrSeveral, several
+from pipelines.stages import TranscriberConfig
 from pipelines.yaml_config import OutputFolder, Section, read_yaml, validate
 from transforms.align.gate import GateConfig
 from transforms.backend import BackendConfig
@@ -221,6 +222,11 @@ class RunConfig(Section):
     def sources(self) -> list[IngestConfig]:
         """The corpora that are read, one after another."""
         return several(self.ingest)
+
+    @property
+    def transcriber(self) -> TranscriberConfig | None:
+        """Of recordings without texts, which are dropped where it is None."""
+        return getattr(self.align, "transcriber", None)
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -85,7 +85,7 @@ def encoder_configs(config: RunConfig) -> tuple[SpeechEncoderConfig, ...]:
 
 def corpus_job(config: RunConfig, folder: RunFolder, parted: Parted) -> CorpusJob:
     """The plan of a config's token store."""
-    transcriber = getattr(config.align, "transcriber", None)
+    transcriber = config.transcriber
     return CorpusJob(
         decode=Decode(config.max_duration_s, transcribed=transcriber is not None),
         transcribe=None if transcriber is None else Transcribe(transcriber),
@@ -109,7 +109,7 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
     for source in config.sources:
         print(f"reading {source.path}", flush=True)
     parted = partition(
-        read_all(config.ingest),
+        read_all(config.ingest, needs_text=config.transcriber is None),
         rows_folder,
         num_shards=num_shards,
         limit=config.limit,

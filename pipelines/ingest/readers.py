@@ -12,10 +12,10 @@ from schemas.errors import UserError
 from schemas.records import DeadLetter, SourceRow
 
 
-def read_all(ingest: IngestConfig | list[IngestConfig]) -> Iterator[SourceRow | DeadLetter]:
-    """The rows of one corpus or of several, one after another; raises as ``read_rows`` does."""
+def read_all(ingest: IngestConfig | list[IngestConfig], *, needs_text: bool = True) -> Iterator[SourceRow | DeadLetter]:
+    """The rows of one corpus or of several, one after another; as ``read_rows`` gives them."""
     for config in several(ingest):
-        yield from read_rows(config)
+        yield from read_rows(config, needs_text=needs_text)
 
 
 def read_rows(config: IngestConfig, *, needs_text: bool = True) -> Iterator[SourceRow | DeadLetter]:

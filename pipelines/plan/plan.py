@@ -97,7 +97,7 @@ def plan(
     chosen = gpu_named(gpu) if gpu is not None else None
     stages = stages_of(config)
     rows, total, refused, opted_out = draw(
-        read_all(config.ingest),
+        read_all(config.ingest, needs_text=config.transcriber is None),
         limit=config.limit,
         opted_out=read_opted_out(RunFolder(config.output)),
     )

@@ -398,3 +398,14 @@ def test_duplicate_ids_keep_one_whatever_the_order(tmp_path):
     letters = read_dropped(str(tmp_path / "corpus/dropped.parquet"))
     assert [(letter.utterance_id, letter.code) for letter in letters] == [("hello-world", "duplicate_id")]
     assert digests(tmp_path / "corpus") == digests(tmp_path / "backwards")
+
+
+def test_a_table_without_texts_is_read_where_recordings_are_transcribed(tmp_path):
+    (tmp_path / "corpus.tsv").write_text(
+        "audio\n" + "".join(f"{EXAMPLES / 'audio' / name}.flac\n" for name in GOOD_IDS)
+    )
+    with pytest.raises(UserError, match="no column 'text'"):
+        run(job(tmp_path, output="out"))
+    heard = f"align={{kind: whisperx, model: {tmp_path / 'none'}, transcribe: true}}"
+    with pytest.raises(UserError, match=r"align\.model"):  # behind the reading
+        run(job(tmp_path, output="out", overrides=(heard,)))
