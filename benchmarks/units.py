@@ -2,9 +2,10 @@
 
     python -m benchmarks.units FOLDER_WITH_TIMIT_DEV [--hubert out/fit/hubert/model --layers 2 3] [--limit 8]
 
-Rows: the bundled codebook; 500 clusters of the same Whisper layer as it is (no whitening), of MFCCs, and of layers of a
-HuBERT if one is named, all fitted on the bundled English prompts less the held-out ones. PNMI (Hsu et al. 2021, section
-IV-E) rises with the number of clusters and with the smallness of the sample: compare only rows of one run.
+Rows: the bundled codebooks, of Whisper and of the small HuBERT; 500 clusters of the same Whisper layer as it is (no
+whitening), of MFCCs, and of layers of a HuBERT if one is named, fitted on the bundled English prompts less the held-out
+ones. PNMI (Hsu et al. 2021, section IV-E) rises with the number of clusters and with the smallness of the sample:
+compare only rows of one run.
 ``phones_61`` takes the labels as they are, ``phones_39`` folds them (Lee and Hon 1989) and leaves out ``q``. ABX is
 the within-speaker error over the folded phones in any context, 20 tokens a phone and speaker.
 """
@@ -94,18 +95,18 @@ def main() -> None:
     labels, speakers = [each for _, each in labelled], [path.parent.name for path, _ in labelled]
     tested = [soundfile.read(path, dtype="float32")[0] for path, _ in labelled]
     speech = [u.waveform for u in recordings_of(load_fit("jobs/fit/units.yaml"), say=print)()][: args.limit]
-    bundled = WhisperUnitsConfig(device="cpu")
-    whisper = bundled.load_features().features
-    hop = bundled.hop_samples
-    started = time.perf_counter()
-    bundled.load().encode(tested)
-    seconds = time.perf_counter() - started
+    bundled = {"whisper": WhisperUnitsConfig(device="cpu"), "hubert": HubertUnitsConfig(device="cpu")}
+    whisper = bundled["whisper"].load_features().features
+    hop = bundled["whisper"].hop_samples
 
     def mfccs(waveforms: Sequence[Waveform]) -> list[Features]:
         return [mfcc_39(waveform, hop_samples=hop) for waveform in waveforms]
 
-    rows: dict[str, tuple[Extract, Callable[[Features], Projection] | None, int]] = {
-        "whisper_bundled": (whisper, None, hop),
+    rows: dict[str, tuple[Extract, Callable[[Features], Projection] | Path, int]] = {
+        f"{kind}_bundled": (config.load_features().features, config.codebook_path, config.hop_samples)
+        for kind, config in bundled.items()
+    }
+    rows |= {
         "whisper_layer_as_it_is": (whisper, as_it_is, hop),
         "mfcc_39": (mfccs, standardisation, hop),
     }
@@ -116,11 +117,14 @@ def main() -> None:
     figures: dict[str, object] = {
         "utterances": len(tested),
         "fitted_on_utterances": len(speech),
-        "bundled_fingerprint": bundled.fingerprint,
-        "bundled_x_real_time_one_thread": round(sum(map(len, tested)) / SAMPLE_RATE_HZ / seconds, 1),
     }
+    for kind, config in bundled.items():
+        encoder, started = config.load(), time.perf_counter()
+        encoder.encode(tested)
+        rate = sum(map(len, tested)) / SAMPLE_RATE_HZ / (time.perf_counter() - started)
+        figures |= {f"{kind}_fingerprint": config.fingerprint, f"{kind}_x_real_time_one_thread": round(rate, 1)}
     for name, (extract, fit_in, row_hop) in rows.items():
-        codebook = load_codebook(bundled.codebook_path) if fit_in is None else fitted(extract, speech, fit_in)
+        codebook = load_codebook(fit_in) if isinstance(fit_in, Path) else fitted(extract, speech, fit_in)
         found = judged(list(in_batches(extract, tested)), codebook, labels, speakers, row_hop)
         figures[name] = {"clusters": codebook.size, **{key: round(value, 4) for key, value in found.items()}}
         print(name, figures[name], flush=True)

@@ -30,6 +30,7 @@ def test_fit_jobs(path):
 
     configs = {
         "hubert": HubertFitConfig,
+        "hubert-units": UnitsFitConfig,
         "units": UnitsFitConfig,
         "pitch": PitchFitConfig,
         "style": StyleFitConfig,

@@ -7,10 +7,12 @@ from transforms.align.fused import FusedConfig
 from transforms.assets import assets_dir, resolve_asset
 from transforms.pitch.fcpe import FcpePitchConfig
 from transforms.style.prosody import ProsodyStyleConfig
+from transforms.units.hubert import HubertUnitsConfig
 from transforms.units.whisper import WhisperUnitsConfig
 
 OPTIONS = [
     (WhisperUnitsConfig, "codebook", "units-whisper-500", "units.codebook: "),
+    (HubertUnitsConfig, "codebook", "hubert-small-25hz", "units.codebook: "),
     (FcpePitchConfig, "vqvae", "pitch-vqvae-64", "pitch.vqvae: "),
     (ProsodyStyleConfig, "codebook", "style-prosody-100", "style.codebook: "),
     (FusedConfig, "nets", "phone-net-whisper", "align.nets: "),

@@ -4,10 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.errors import UserError
 from schemas.records import StreamKind
+from transforms.assets import BUNDLED, assets_dir, resolve_asset
 from transforms.backend import BackendConfig, digest_json
 from transforms.devices import Device
 from transforms.digests import cached_digest
@@ -19,17 +20,22 @@ from transforms.units.linear_files import SUFFIXES, Activation, read_linear
 from transforms.units.precision import Precision
 from transforms.units.protocol import FeatureExtractor
 
+BUNDLED_HUBERT = "hubert-small-25hz"
+_BUNDLED_LAYER = 3
+
 
 class HubertUnitsConfig(BackendConfig):
-    """Units of HuBERT, for instance ``slprl/mhubert-base-25hz`` at layer 11.
+    """Units of HuBERT: the small bundled one, or another, for instance ``slprl/mhubert-base-25hz`` at layer 11.
 
     Args:
-        model: A ``transformers`` HuBERT folder, a hub id that is in the local cache, or ``torchaudio:HUBERT_BASE``
-            (``_LARGE``, ``_XLARGE``).
+        model: ``bundled``, a ``transformers`` HuBERT folder, a hub id that is in the local cache, or
+            ``torchaudio:HUBERT_BASE`` (``_LARGE``, ``_XLARGE``).
         weights: For a ``torchaudio:`` model, the folder that holds its file.
-        layer: Number of transformer layers that are run; 1 is the first.
-        codebook: k-means as ``.npz``, ``.npy`` or scikit-learn's ``.bin``, of which no code is run; or the linear
-            layers of an MLP quantizer as ``.safetensors`` or a torch state dict; or a folder of ``plait fit units``.
+        layer: Number of transformer layers that are run; 1 is the first. Must be said of another model than the
+            bundled one.
+        codebook: ``bundled``, which goes with the bundled model's layer 3; or k-means as ``.npz``, ``.npy`` or
+            scikit-learn's ``.bin``, of which no code is run; or the linear layers of an MLP quantizer as
+            ``.safetensors`` or a torch state dict; or a folder of ``plait fit units``.
         activation: Between the layers of an MLP quantizer.
         blank: Output of a linear quantizer that is CTC's blank. A blank takes its left neighbour, within its recording;
             one before the first code stays.
@@ -40,16 +46,25 @@ class HubertUnitsConfig(BackendConfig):
     """
 
     kind: Literal["hubert"] = "hubert"
-    model: str
+    model: str = BUNDLED
     weights: str | None = None
-    layer: int = Field(ge=1)
-    codebook: str
+    layer: int = Field(default=_BUNDLED_LAYER, ge=1)
+    codebook: str = BUNDLED
     activation: Activation | None = None
     blank: int | None = Field(default=None, ge=0)
     allow_download: bool = False
     device: Device = "auto"
     precision: Precision = "auto"
     compile: bool = False
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "HubertUnitsConfig":
+        unsaid = [key for key in ("layer", "codebook") if key not in self.model_fields_set]
+        if self.model != BUNDLED and unsaid:
+            raise ValueError(f"{self.model} needs {' and '.join(unsaid)}, whose defaults are the bundled model's")
+        if self.codebook == BUNDLED and (self.model != BUNDLED or self.layer != _BUNDLED_LAYER):
+            raise ValueError(f"codebook: bundled goes with the bundled model's layer {_BUNDLED_LAYER}")
+        return self
 
     @property
     def stream_kind(self) -> StreamKind:
@@ -66,12 +81,7 @@ class HubertUnitsConfig(BackendConfig):
 
     @property
     def codebook_path(self) -> Path:
-        path = Path(self.codebook)
-        if path.is_dir():
-            path /= "codebook.npz"  # as `plait fit units` names it
-        if not path.is_file():
-            raise UserError(f"units.codebook: no such file: {path}; fit one with `plait fit units`")
-        return path
+        return resolve_asset(self.codebook, bundled_name=f"{BUNDLED_HUBERT}/codebook.npz", key="units.codebook")
 
     @property
     def _is_linear(self) -> bool:
@@ -88,7 +98,8 @@ class HubertUnitsConfig(BackendConfig):
         Raises:
             UserError: Nowhere, they are no HuBERT's, or its config has fewer layers.
         """
-        source = find_source(self.model, weights=self.weights, allow_download=self.allow_download)
+        model = str(assets_dir() / BUNDLED_HUBERT) if self.model == BUNDLED else self.model
+        source = find_source(model, weights=self.weights, allow_download=self.allow_download)
         layers = source.config.get("num_hidden_layers", self.layer)
         if self.layer > layers:
             raise UserError(f"units.layer: {self.model} has {layers} layers, not {self.layer}")

@@ -320,7 +320,7 @@ def test_preprocessor_config_decides_the_normalisation(folder, tmp_path):
 def test_mistakes_are_the_users(folder, tmp_path):
     with pytest.raises(UserError, match="3 layers, not 4"):
         _ = config(folder, layer=4).hop_samples
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="model file not found"):
         _ = config(folder, codebook=str(tmp_path / "none.npz")).fingerprint
     with pytest.raises(UserError, match="no config"):
         _ = config(tmp_path).hop_samples
@@ -336,7 +336,7 @@ def test_mistakes_are_the_users(folder, tmp_path):
 
 def test_a_folder_stands_for_the_codebook_in_it(folder, tmp_path):
     assert config(folder, codebook=str(folder)).fingerprint == config(folder).fingerprint
-    with pytest.raises(UserError, match=rf"units\.codebook: no such file: {tmp_path}/codebook\.npz"):
+    with pytest.raises(UserError, match=rf"units\.codebook: model file not found: {tmp_path}/codebook\.npz"):
         _ = config(folder, codebook=str(tmp_path)).fingerprint
 
 
