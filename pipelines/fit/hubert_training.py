@@ -18,6 +18,7 @@ from pipelines.fit.hubert_data import Batches, MaskedBatch
 from pipelines.fit.hubert_network import Pretraining
 from pipelines.fit.training_state import TrainingState
 from pipelines.yaml_config import Section
+from schemas.errors import EngineError
 
 _PATIENCE = timedelta(days=7)
 _SAY_EVERY = 100
@@ -92,7 +93,11 @@ def train(
     path: Path,
     say: Callable[[str], None],
 ) -> dict[str, float]:
-    """Train to the last step, from the state at ``path`` if there is one; figures of the judged recordings."""
+    """Train to the last step, from the state at ``path`` if there is one; figures of the judged recordings.
+
+    Raises:
+        EngineError: A gradient is not finite; the last state saved is from before.
+    """
     device = processes.device
     model.to(device).train()
     optimiser = torch.optim.AdamW(
@@ -115,7 +120,9 @@ def train(
                     with _autocast(device, settings.bf16):
                         loss = _loss(runner, batch, device, settings.masked_weight)
                     (loss / settings.micro_batches).backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
+            if not norm.isfinite():
+                raise EngineError(f"fit hubert: the gradient of step {step + 1} is not finite; lower fit.learning_rate")
             optimiser.step()
             state.step = done = step + 1
             if done % _SAY_EVERY == 0 or done == settings.steps:

@@ -23,7 +23,7 @@ from pipelines.fit.hubert_data import Batches, Crops, MaskedBatch, TargetedRecor
 from pipelines.fit.hubert_network import Geometry, build_model
 from pipelines.fit.hubert_targets import mfcc_39
 from pipelines.fit.job import fit
-from schemas.errors import UserError
+from schemas.errors import EngineError, UserError
 from schemas.records import SourceRow, Utterance
 from tests.pipelines.conftest import write_table
 from transforms.units.hubert import HubertUnitsConfig
@@ -217,6 +217,18 @@ def test_two_processes_train_one_model_on_their_shares(job_file):
     assert figures[2] == pytest.approx(figures[0], rel=1e-4)
     for name, tensor in weights(alone).items():
         torch.testing.assert_close(tensor, two[name], rtol=0, atol=1e-5)
+
+
+def test_a_training_that_diverges_ends_and_publishes_nothing(job_file):
+    folder = job_file.parent / "diverged"
+    overrides = [
+        f"output={folder}",
+        "fit.iterations=[{targets: mfcc, clusters: 12, steps: 8}]",
+        "fit.learning_rate=1e30",
+    ]
+    with pytest.raises(EngineError, match=r"the gradient of step \d is not finite; lower fit\.learning_rate"):
+        fit("hubert", str(job_file), overrides=overrides, say=lambda _: None)
+    assert not (folder / "model").exists()
 
 
 def test_the_loss_falls(job_file, monkeypatch):
