@@ -14,11 +14,11 @@ import torch
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
+from pipelines.fit.gradients import clip_gradients
 from pipelines.fit.hubert_data import Batches, MaskedBatch
 from pipelines.fit.hubert_network import Pretraining
 from pipelines.fit.training_state import TrainingState
 from pipelines.yaml_config import Section
-from schemas.errors import EngineError
 
 _PATIENCE = timedelta(days=7)
 _SAY_EVERY = 100
@@ -120,9 +120,7 @@ def train(
                     with _autocast(device, settings.bf16):
                         loss = _loss(runner, batch, device, settings.masked_weight)
                     (loss / settings.micro_batches).backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
-            if not norm.isfinite():
-                raise EngineError(f"fit hubert: the gradient of step {step + 1} is not finite; lower fit.learning_rate")
+            clip_gradients(model, settings.gradient_norm, what="HuBERT", step=step + 1)
             optimiser.step()
             state.step = done = step + 1
             if done % _SAY_EVERY == 0 or done == settings.steps:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from pipelines.fit.gradients import clip_gradients
 from pipelines.fit.training_state import TrainingState
 from pipelines.fit.vocoder_crops import AcousticBatch, AcousticCrops, Hops, codes_at_unit_rate
 from pipelines.fit.vocoder_data import FittingRecording
@@ -101,7 +102,7 @@ class AcousticTrainer:
         loss = torch.stack(list(self.losses(self.regress(batch), batch).values())).sum()
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        clip_gradients(self.model, 1.0, what="the acoustic model", step=step + 1)
         self._optimiser.step()
         self._state.step += 1
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pipelines.fit.gradients import clip_gradients
 from pipelines.fit.training_state import TrainingState
 from pipelines.fit.vocoder_crops import AcousticCrops
 from pipelines.fit.vocoder_losses import Judgement, feature_matching_loss
@@ -91,7 +92,7 @@ def fit_reader(
         loss = functional.cross_entropy(logits_BUK[said_BU].float(), units_BU[said_BU])
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+        clip_gradients(reader, 1.0, what="the reader", step=step + 1)
         optimiser.step()
         now = float((logits_BUK[said_BU].argmax(-1) == units_BU[said_BU]).float().mean())
         right += (now - right) / min(step + 1, _MEAN_STEPS)

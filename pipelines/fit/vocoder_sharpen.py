@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipelines.fit.gradients import clip_gradients
 from pipelines.fit.running_mean import RunningMean
 from pipelines.fit.training_state import TrainingState
 from pipelines.fit.vocoder_acoustic import AcousticTrainer
@@ -88,7 +89,7 @@ class Sharpener:
             self._judge.requires_grad_(True)
         self._make.zero_grad(set_to_none=True)
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        clip_gradients(self._model, 1.0, what="the acoustic model", step=step + 1)
         self._make.step()
         self._state.step += 1
         self._mean.update(self._model, step=self._state.step)
@@ -103,7 +104,7 @@ class Sharpener:
         loss = judges_loss(self._judged(real), self._judged(fake))
         self._judging.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self._judge.parameters(), 1.0)
+        clip_gradients(self._judge, 1.0, what="the judge of mels", step=self._state.step + 1)
         self._judging.step()
         return float(loss.detach())
 

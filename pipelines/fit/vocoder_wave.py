@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from pipelines.fit.gradients import clip_gradients
 from pipelines.fit.running_mean import RunningMean
 from pipelines.fit.training_state import TrainingState
 from pipelines.fit.vocoder_data import CropSampler, FittingRecording, cut
@@ -108,7 +109,7 @@ class WaveTrainer:
             total = total + losses["adversarial"] + _FEATURE_WEIGHT * losses["features"]
         self._make.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
-        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), _MAX_GRADIENT)
+        clip_gradients(self.generator, _MAX_GRADIENT, what="the generator", step=self.state.step + 1)
         self._make.step()
         self.state.step += 1
         self._mean.update(self.generator, step=self.state.step)
@@ -119,7 +120,7 @@ class WaveTrainer:
             loss = judges_loss(self.judges(real_BN), self.judges(fake_BN))
         self._judge.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.judges.parameters(), _MAX_GRADIENT)
+        clip_gradients(self.judges, _MAX_GRADIENT, what="the judges", step=self.state.step + 1)
         self._judge.step()
         return loss
 
