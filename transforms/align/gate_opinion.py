@@ -139,14 +139,22 @@ class TextScorer:
 def beside_unwritten(written: Sequence[str], heard: Sequence[str]) -> list[int]:
     """Places of the written words beside which others are heard, none of them in another word's stead.
 
-    What is heard behind the last word does not count: Whisper tends to say it all over again there.
+    What is heard behind the last word does not count: Whisper tends to say it all over again there. Of a transcript
+    that is nothing but one passage over and over, the passage counts once.
     """
-    matcher = SequenceMatcher(None, list(written), list(heard), autojunk=False)
+    matcher = SequenceMatcher(None, list(written), list(_once(heard)), autojunk=False)
     found: set[int] = set()
     for operation, first, _, _, _ in matcher.get_opcodes():
         if operation == "insert" and first < len(written):
             found |= {first} | ({first - 1} if first else set())
     return sorted(found)
+
+
+def _once(heard: Sequence[str]) -> Sequence[str]:
+    for period in range(1, len(heard) // 2 + 1):
+        if all(word == heard[place % period] for place, word in enumerate(heard)):
+            return heard[:period]
+    return heard
 
 
 def load_text_scorer() -> TextScorer:
@@ -165,7 +173,7 @@ def load_text_scorer() -> TextScorer:
 
 
 def text_scorer_fingerprint() -> str:
-    return f"whisper-align/5/int8/{MODEL_SHA256[:16]}"
+    return f"whisper-align/6/int8/{MODEL_SHA256[:16]}"
 
 
 def word_windows(words: Sequence[AlignedWord], *, num_samples: int) -> list[tuple[int, int, int, int]]:

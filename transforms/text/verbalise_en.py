@@ -30,6 +30,7 @@ from transforms.text.verbalise_numbers import VULGAR, digits_of, roman_value, vu
 
 _ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 _NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $")
+_CHAIN_BEFORE, _CHAIN_AFTER = re.compile(r"[-–]\d+$"), re.compile(r"\d+[-–]\d")
 _NUMBERED = re.compile(
     r"\b(?:war|chapter|part|volume|book|section|act|scene|phase|type|class|level|title|appendix) $", re.I
 )
@@ -94,8 +95,12 @@ def _designation(match: re.Match[str]) -> Readings:
 
 
 def _range(match: re.Match[str]) -> Readings:
-    between_digits = match.start() > 0 and match.string[match.start() - 1].isdigit()
-    return [("to",), ()] if between_digits else []
+    """``3-5`` -> three to five; ``3-2-3`` -> three two three."""
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    if not before[-1:].isdigit():
+        return []
+    in_chain = _CHAIN_BEFORE.search(before) or _CHAIN_AFTER.match(after)
+    return [(), ("to",)] if in_chain else [("to",), ()]
 
 
 def _roman(match: re.Match[str]) -> Readings:

@@ -83,3 +83,24 @@ def test_one_more_word_is_found_beside_its_neighbours(written, place):
     assert beside_unwritten(written, heard) == ([0] if place == 0 else [place - 1, place])
     assert beside_unwritten(written, [*written, "new"]) == []
     assert beside_unwritten(written, [*written[:place], "new", *written[place + 1 :]]) == []
+
+
+@given(
+    st.lists(st.sampled_from("abc"), min_size=1, max_size=5),
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=4),
+    st.integers(2, 5),
+    st.integers(0, 3),
+)
+def test_what_is_heard_over_and_over_counts_once(written, passage, times, cut):
+    whole = passage * times
+    heard = whole[: max(len(whole) - cut, 2 * len(passage))]
+    assert (
+        beside_unwritten(written, heard) == beside_unwritten(written, passage * 2) == beside_unwritten(written, whole)
+    )
+
+
+def test_a_prompt_that_whisper_says_over_and_over_has_no_unwritten_word(scorer, aligner, prompt):
+    waveform, text = prompt("spy-h323")
+    assert scorer.hear(waveform).count("h") > 2
+    words = align_text(aligner, waveform, text, "en").words
+    assert not any(opinion.unwritten for opinion in scorer.opinions(waveform, text, words))

@@ -105,6 +105,8 @@ def test_every_number_is_read_in_full(number):
         ("5pm", "five p m"),
         ("12/25/2020", "december twenty fifth twenty twenty"),
         ("2020-12-25", "december twenty fifth twenty twenty"),
+        ("3-2-3", "three two three"),
+        ("pages 3-5", "pages three to five"),
         ("800-555-1234", "eight zero zero five five five one two three four"),
         ("10.0.0.1", "ten dot zero dot zero dot one"),
         ("www.asterisk.org.", "w w w dot asterisk dot org"),
