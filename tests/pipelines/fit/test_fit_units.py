@@ -126,7 +126,7 @@ WRONG_SETTINGS = {
         "encoder": {"kind": "whisper", "precisoin": "fp32"}
     },
     "fit units: fit.encoder.codebook: it is what is fitted": {"encoder": {"kind": "whisper", "codebook": "bundled"}},
-    "fit units: fit.encoder.layer: ": {"encoder": {"kind": "hubert", "model": "FOLDER"}},
+    "fit units: fit.encoder: FOLDER needs layer, ": {"encoder": {"kind": "hubert", "model": "FOLDER"}},
 }
 
 
