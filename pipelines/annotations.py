@@ -1,7 +1,7 @@
 """What the type of a key says: which sections, kinds and values may stand there."""
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -22,7 +22,11 @@ def members(annotation: Any) -> Iterator[Any]:
 def models_in(annotation: Any) -> list[type[BaseModel]]:
     """The sections that may stand there."""
     found = dict.fromkeys(members(annotation))  # one that may stand alone or in a list is found twice
-    return [member for member in found if isinstance(member, type) and issubclass(member, BaseModel)]
+    return [member for member in found if is_section(member)]
+
+
+def is_section(member: Any) -> bool:
+    return isinstance(member, type) and issubclass(member, BaseModel)
 
 
 def kind_of(model: type[BaseModel]) -> str | None:
@@ -38,7 +42,12 @@ def under(annotation: Any, key: str) -> Any:
     for member in members(annotation):
         if get_origin(member) is dict:
             return get_args(member)[1]
-        if isinstance(member, type) and issubclass(member, BaseModel):
+        if is_section(member):
             field = member.model_fields.get(key)
             return field.annotation if field else None
     return None
+
+
+def either(parts: Sequence[str]) -> str:
+    """``a, b or c``."""
+    return f"{', '.join(parts[:-1])} or {parts[-1]}" if len(parts) > 1 else "".join(parts)

@@ -6,7 +6,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from pipelines.annotations import kind_of, members, models_in, under
+from pipelines.annotations import either, kind_of, members, models_in, under
 
 TAG = "/"
 """What the tags of a union begin with that no key of a job file names."""
@@ -57,15 +57,15 @@ def _message(first: Any, annotation: Any) -> str:
     given = first["input"]
     shown = f" (given: {'nothing' if given is None else repr(str(given)[:60])})"
     if first["type"] == "union_tag_not_found":
-        return f"field required; choose {_one_of(kinds)}"
+        return f"field required; choose {either(kinds)}"
     if first["type"] == "union_tag_invalid":
         kind = given.get("kind")
         near = get_close_matches(str(kind), kinds, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        return f"expected {_one_of(kinds)} (given: {str(kind)!r}){hint}"
+        return f"expected {either(kinds)} (given: {str(kind)!r}){hint}"
     if first["type"] in _NO_SECTION:
         if len(kinds) > 1:
-            return f"expected a section with a kind: {_one_of(kinds)}{shown}"
+            return f"expected a section with a kind: {either(kinds)}{shown}"
         keys = list(sections[0].model_fields) if sections else []
         some = ", ".join(keys[:_KEYS_SHOWN]) + (", ..." if len(keys) > _KEYS_SHOWN else "")
         return f"expected a section of {f'keys: {some}' if some else 'names and values'}{shown}"
@@ -74,7 +74,3 @@ def _message(first: Any, annotation: Any) -> str:
     message = str(first["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     return message if first["type"] == "missing" or isinstance(given, dict) else f"{message}{shown}"
-
-
-def _one_of(kinds: Sequence[str]) -> str:
-    return f"{', '.join(kinds[:-1])} or {kinds[-1]}" if len(kinds) > 1 else "".join(kinds)

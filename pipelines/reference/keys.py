@@ -12,6 +12,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from pipelines.annotations import either, is_section
+
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", type(None): "`null`"}
 _BOUNDS = {"ge": "from", "gt": "above", "le": "to", "lt": "below", "multiple_of": "in multiples of"}
 _LONGEST_DEFAULT = 90
@@ -124,37 +126,29 @@ def _type(annotation: Any, metadata: Sequence[Any], section: Callable[[Sequence[
         own = [bound for extra in annotation.__metadata__ for bound in getattr(extra, "metadata", [extra])]
         return _type(args[0], [*metadata, *own], section)
     if origin is Literal:
-        return _either(list(map(shown, args)))
+        return either(list(map(shown, args)))
     if origin in (Union, types.UnionType):
-        models = [member for member in args if _is_section(member)]
+        models = [member for member in args if is_section(member)]
         found = [section(models)] if models else []
         for member in args:
             if get_origin(member) is Literal:
                 found += map(shown, get_args(member))
             elif member not in models:
                 found.append(_type(member, metadata, section))
-        return _either(list(dict.fromkeys(found)))
+        return either(list(dict.fromkeys(found)))
     if origin in (list, tuple):
         inner = _type(args[0], (), section)
         count = "" if origin is list or args[-1] is ... else f"{len(args)} "
         return f"list of {count}{_plural(inner)}"
     if origin is dict:
         return "mapping" if args[1] is Any else f"mapping of names to {_plural(_type(args[1], (), section))}"
-    if _is_section(annotation):
+    if is_section(annotation):
         return section([annotation])
     return _WORDS[annotation] + ("" if annotation is type(None) else _bounds(metadata))
 
 
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
 def _plural(text: str) -> str:
     return re.sub(r"^(text|whole number|number|\[section(?=\]))", r"\1s", text)
-
-
-def _either(parts: Sequence[str]) -> str:
-    return f"{', '.join(parts[:-1])} or {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def _bounds(metadata: Sequence[Any]) -> str:
