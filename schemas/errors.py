@@ -41,3 +41,8 @@ class TransientError(Exception):
 
 class EngineError(Exception):
     """A run cannot go on: a worker died, or too many records failed. The command line exits with 1."""
+
+
+def on_one_line(error: Exception) -> str:
+    """Type and message of an error of another library, for a message that is one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

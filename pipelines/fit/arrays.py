@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.files import open_write
-from schemas.errors import UserError
+from schemas.errors import UserError, on_one_line
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -36,6 +36,5 @@ def load_arrays(path: Path, *names: str) -> Arrays:
         if missing := set(names) - arrays.keys():
             raise ValueError(f"it holds no {', '.join(sorted(missing))}")
     except (OSError, EOFError, BadZipFile, zlib.error, ValueError, LookupError, TypeError) as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"cannot go on from {path} ({what[:200]}); remove it to make it anew") from error
+        raise UserError(f"cannot go on from {path} ({on_one_line(error)[:200]}); remove it to make it anew") from error
     return arrays

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from pipelines.files import open_write
-from schemas.errors import UserError
+from schemas.errors import UserError, on_one_line
 
 _STEP = "step"
 
@@ -61,8 +61,9 @@ class TrainingState:
             self.step = int(state[_STEP])
         except (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError,
                 pickle.UnpicklingError) as error:  # fmt: skip
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            raise UserError(f"cannot go on from {path} ({what[:200]}); remove it to train anew") from error
+            raise UserError(
+                f"cannot go on from {path} ({on_one_line(error)[:200]}); remove it to train anew"
+            ) from error
 
     def follow(self, earlier: "TrainingState") -> None:
         """Start at step 0 from all parts of another training of this kind."""

@@ -25,7 +25,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from pipelines.train.distributed import World
-from schemas.errors import UserError
+from schemas.errors import UserError, on_one_line
 
 _PARTIAL = ".partial-"
 
@@ -107,9 +107,8 @@ def restore(path: Path, *, model: Any, optimizer: torch.optim.Optimizer) -> dict
         moments = torch.load(path / "optimizer.pt", map_location="cpu", mmap=True, weights_only=True)
         set_optimizer_state_dict(model, optimizer, moments, options=StateDictOptions(full_state_dict=True))
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
-            f"cannot resume from {path} ({what}); delete that folder to resume from an older one"
+            f"cannot resume from {path} ({on_one_line(error)}); delete that folder to resume from an older one"
         ) from error
     return state
 
