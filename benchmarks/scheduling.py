@@ -71,8 +71,7 @@ def stubbed(config: RunConfig, rows: int, folder: Path) -> dict[str, object]:
     real = run.corpus_job
 
     def corpus_job(*args: object) -> object:
-        stages = {"decode": FakeStage("decode"), "align": FakeStage("align"), "encoders": (FakeStage("units"),)}
-        return replace(real(*args), **stages)
+        return replace(real(*args), stages=tuple(map(FakeStage, ("decode", "align", "units"))))
 
     run.corpus_job = corpus_job  # type: ignore[assignment]
     parted = run.partition

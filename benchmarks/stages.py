@@ -10,8 +10,8 @@ from benchmarks.record import save
 from pipelines.config import load_run
 from pipelines.engines.worker import prepare_worker
 from pipelines.ingest.usable import usable_rows
-from pipelines.run import encoder_configs
-from pipelines.stages import Align, Decode, Encode, apply_stage
+from pipelines.job_stages import stages_of
+from pipelines.stages import apply_stage
 from schemas.records import SAMPLE_RATE_HZ
 
 
@@ -24,10 +24,8 @@ def main() -> None:
     prepare_worker()
     config = load_run(args.job)
     rows = usable_rows(config.sources[0], print)[: args.limit]
-    encoders = [Encode(encoder) for encoder in encoder_configs(config)]
-    stages = [Decode(config.max_duration_s), Align(config.align, config.gate), *encoders]
     current, figures = rows, {}
-    for stage in stages:
+    for stage in stages_of(config):
         began = time.perf_counter()
         run = stage.open()
         loaded = time.perf_counter()

@@ -224,8 +224,13 @@ class RunConfig(Section):
         return several(self.ingest)
 
     @property
+    def needs_text(self) -> bool:
+        """Whether a recording without a text is dropped."""
+        return self.transcriber is None
+
+    @property
     def transcriber(self) -> TranscriberConfig | None:
-        """Of recordings without texts, which are dropped where it is None."""
+        """Of recordings without texts."""
         return getattr(self.align, "transcriber", None)
 
     def to_yaml(self) -> str:

@@ -15,7 +15,7 @@ from pipelines.engines.protocol import BatchDone, Report
 from pipelines.engines.worker import prepare_worker
 from pipelines.files import join, remove
 from pipelines.partition import ShardInputs, Spills, read_rows
-from pipelines.stages import Align, Decode, Encode, Stage, Transcribe, apply_stage
+from pipelines.stages import Stage, apply_stage
 from pipelines.store import Sample, read_samples, utterance_sample, write_shard, write_tar
 from schemas.manifest import ShardCommit
 from schemas.records import DeadLetter, SourceRow, StoredUtterance, Utterance
@@ -105,6 +105,7 @@ class CorpusJob:
     """Picklable work on the shards of a token store.
 
     Args:
+        stages: What each record goes through, decoding first.
         spills: Where the rows of each shard lie.
         inputs: What each shard is made from.
         folder: The token store.
@@ -113,21 +114,13 @@ class CorpusJob:
         batch_rows: Records that go through the stages together.
     """
 
-    decode: Decode
-    transcribe: Transcribe | None
-    align: Align
-    encoders: tuple[Encode, ...]
+    stages: tuple[Stage, ...]
     spills: Spills
     inputs: tuple[ShardInputs, ...]
     folder: str
     parts: str
     keep_audio: bool
     batch_rows: int
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        transcribe = () if self.transcribe is None else (self.transcribe,)
-        return (self.decode, *transcribe, self.align, *self.encoders)
 
     @property
     def stage_names(self) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from pipelines.evaluate.resynthesis import evaluate_resynthesis
 from pipelines.files import read_ids
 from pipelines.infer.command import load_model, load_vocoder
 from pipelines.ingest import read_rows
+from pipelines.job_stages import encoder_configs
 from pipelines.metrics import update_metrics
 from pipelines.reporting import report, stored_utterances
-from pipelines.run import encoder_configs
 from pipelines.run import run as run_corpus
 from pipelines.run_folder import RunFolder
 from pipelines.samples import SampleAnswer, write_samples

@@ -20,20 +20,19 @@ from pipelines.failures import stop_if_sick
 from pipelines.files import changed_at, join, local_path, make_folder, remove, remove_partials, sha256_of, write_text
 from pipelines.ingest import read_all
 from pipelines.ingest.location import AUDIO_EXTENSIONS, extension_of
+from pipelines.job_stages import encoder_configs, stages_of
 from pipelines.lock import Check, lock
 from pipelines.metrics import update_metrics
 from pipelines.observe import Snapshot, Tally, observed
 from pipelines.opted_out import read_opted_out
 from pipelines.partition import Parted, partition
 from pipelines.run_folder import RunFolder
-from pipelines.stages import Align, Decode, Encode, Transcribe
 from pipelines.store import ShardSet, shard_name, shard_number
 from pipelines.store_manifest import write_store_manifest
 from pipelines.text_tokenizer import check_tokenizer, prepare_tokenizer
 from schemas.errors import EngineError, TransientError, UserError
 from schemas.manifest import Manifest, ShardCommit
 from schemas.records import SAMPLE_RATE_HZ
-from transforms.encoder import SpeechEncoderConfig
 
 
 def run(config: RunConfig) -> dict[str, Any]:
@@ -78,19 +77,10 @@ def _run(config: RunConfig, folder: RunFolder, still_ours: Check) -> dict[str, A
     return figures
 
 
-def encoder_configs(config: RunConfig) -> tuple[SpeechEncoderConfig, ...]:
-    chosen = (config.units, config.pitch, config.style)
-    return tuple(encoder for encoder in chosen if encoder is not None)  # type: ignore[misc]
-
-
 def corpus_job(config: RunConfig, folder: RunFolder, parted: Parted) -> CorpusJob:
     """The plan of a config's token store."""
-    transcriber = config.transcriber
     return CorpusJob(
-        decode=Decode(config.max_duration_s, transcribed=transcriber is not None),
-        transcribe=None if transcriber is None else Transcribe(transcriber),
-        align=Align(config.align, config.gate),  # type: ignore[arg-type]
-        encoders=tuple(Encode(encoder) for encoder in encoder_configs(config)),
+        stages=stages_of(config),
         spills=parted.spills,
         inputs=parted.inputs,
         folder=folder.corpus,
@@ -109,7 +99,7 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
     for source in config.sources:
         print(f"reading {source.path}", flush=True)
     parted = partition(
-        read_all(config.ingest, needs_text=config.transcriber is None),
+        read_all(config.ingest, needs_text=config.needs_text),
         rows_folder,
         num_shards=num_shards,
         limit=config.limit,
@@ -138,7 +128,7 @@ def build_store(config: RunConfig, folder: RunFolder, still_ours: Check) -> tupl
         withdraw_all(folder)
         _build_shards(config, folder, job, todo, tally, still_ours)
     still_ours()
-    manifest = write_store_manifest(folder, job, encoder_configs(config), inputs=parted.total, seed=config.seed)
+    manifest = write_store_manifest(folder, job, config, inputs=parted.total)
     now = tally.snapshot()
     if manifest.records == 0:
         raise EngineError(f"no utterance reached a shard; {now.told_worst}; see {folder.dropped}")

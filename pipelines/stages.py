@@ -41,23 +41,23 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """Manifest rows to waveforms; unless they are ``transcribed`` later, a row without a text is dropped."""
+    """Manifest rows to waveforms; where a text is needed, a row without one is dropped."""
 
     max_duration_s: float
-    transcribed: bool = False
+    needs_text: bool = True
     name: str = "decode"
 
     @property
     def fingerprint(self) -> str:
         # the libraries that read and resample decide samples
         libraries = (soundfile.__libsndfile_version__, soundfile.__version__, soxr.__version__)
-        return f"decode/2/{self.max_duration_s}/{self.transcribed}/{'/'.join(libraries)}"
+        return f"decode/2/{self.max_duration_s}/{not self.needs_text}/{'/'.join(libraries)}"
 
     def open(self) -> Run:
         reader = AudioReader(max_duration_s=self.max_duration_s)
 
         def decode(row: SourceRow) -> Utterance:
-            if not self.transcribed and not row.text.strip():
+            if self.needs_text and not row.text.strip():
                 raise RecordError("empty_transcript", "the transcript is empty", outcome="filtered")
             waveform, digest = reader.decode(row)
             return Utterance(row, waveform, digest)

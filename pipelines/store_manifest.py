@@ -1,22 +1,21 @@
 """The manifest and `dropped.parquet` of a token store, assembled from its commits, one in memory at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from pipelines.commits import read_commits
+from pipelines.config import RunConfig
 from pipelines.corpus import CorpusJob
 from pipelines.files import HashingWriter, join, open_write, write_text
+from pipelines.job_stages import encoder_configs
 from pipelines.run_folder import RunFolder
 from pipelines.store import MANIFEST
 from schemas.arrow import write_dropped
 from schemas.errors import EngineError
 from schemas.manifest import TOKEN_STORE, Manifest, ShardCommit, ShardEntry, StreamInfo
 from schemas.records import DeadLetter
-from transforms.encoder import SpeechEncoderConfig
 
 
-def write_store_manifest(
-    folder: RunFolder, job: CorpusJob, encoders: Sequence[SpeechEncoderConfig], *, inputs: int, seed: int
-) -> Manifest:
+def write_store_manifest(folder: RunFolder, job: CorpusJob, config: RunConfig, *, inputs: int) -> Manifest:
     """Finish a token store.
 
     Args:
@@ -25,6 +24,7 @@ def write_store_manifest(
     Raises:
         EngineError: A shard has no commit, or one of another plan.
     """
+    encoders = encoder_configs(config)
     streams = tuple(StreamInfo(e.stream_kind, e.hop_samples, e.codebook_size, e.fingerprint) for e in encoders)
     return assemble_manifest(
         folder,
@@ -32,7 +32,7 @@ def write_store_manifest(
         fingerprint=job.fingerprint,
         inputs=inputs,
         streams=streams,
-        details={"aligner": job.align.aligner.fingerprint, "seed": seed},
+        details={"aligner": config.align.fingerprint, "seed": config.seed},  # type: ignore[attr-defined]
     )
 
 

@@ -8,13 +8,13 @@ from pipelines.config import RayEngineConfig, RunConfig
 from pipelines.engines.placement import Resources
 from pipelines.engines.ray import pools_of
 from pipelines.ingest import read_all
+from pipelines.job_stages import encoder_configs, stages_of
 from pipelines.opted_out import read_opted_out
 from pipelines.plan.census import Census, draw, take_census
 from pipelines.plan.gpus import Gpu, gpu_named
 from pipelines.plan.rates import Rates, Trial, rates_of_file, rates_of_previous_run, try_stages
-from pipelines.run import encoder_configs
 from pipelines.run_folder import RunFolder
-from pipelines.stages import Align, Decode, Encode, Stage
+from pipelines.stages import Stage
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ
 
@@ -73,14 +73,6 @@ class Plan:
         return asdict(self)
 
 
-def stages_of(config: RunConfig) -> tuple[Stage, ...]:
-    return (
-        Decode(config.max_duration_s),
-        Align(config.align, config.gate),  # type: ignore[arg-type]
-        *(Encode(encoder) for encoder in encoder_configs(config)),
-    )
-
-
 def plan(
     config: RunConfig,
     *,
@@ -97,7 +89,7 @@ def plan(
     chosen = gpu_named(gpu) if gpu is not None else None
     stages = stages_of(config)
     rows, total, refused, opted_out = draw(
-        read_all(config.ingest, needs_text=config.transcriber is None),
+        read_all(config.ingest, needs_text=config.needs_text),
         limit=config.limit,
         opted_out=read_opted_out(RunFolder(config.output)),
     )

@@ -406,6 +406,7 @@ def test_a_table_without_texts_is_read_where_recordings_are_transcribed(tmp_path
     )
     with pytest.raises(UserError, match="no column 'text'"):
         run(job(tmp_path, output="out"))
-    heard = f"align={{kind: whisperx, model: {tmp_path / 'none'}, transcribe: true}}"
-    with pytest.raises(UserError, match=r"align\.model"):  # behind the reading
-        run(job(tmp_path, output="out", overrides=(heard,)))
+    heard = f"align={{kind: whisperx, models: {{en: {tmp_path / 'none'}}}, transcribe: true}}"
+    config = job(tmp_path, output="out", overrides=(heard,))
+    with pytest.raises(UserError, match=r"align\.models\.en: no folder"):  # behind the reading
+        run(config)

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from pipelines.cli import app
 from pipelines.config import RunConfig, load_run
 from pipelines.ingest import read_rows
+from pipelines.job_stages import stages_of
 from pipelines.plan.census import draw, header_duration_s, take_census, total_and_margin
 from pipelines.plan.gpus import GPUS, gpu_named
-from pipelines.plan.plan import gpu_cost, idle_workers, plan, stages_of, wall_seconds
+from pipelines.plan.plan import gpu_cost, idle_workers, plan, wall_seconds
 from pipelines.plan.rates import Rates, Trial, rates_of_file, rates_of_previous_run
 from pipelines.plan.text import lines
 from pipelines.run_folder import RunFolder
@@ -50,6 +51,12 @@ def test_a_sample_is_the_same_in_any_order_and_counts_all(ids, seed):
 def test_workers_without_a_shard_are_said(tmp_path, workers, said):
     config = job(tmp_path, output="out", overrides=(f"engine.workers={workers}",))
     assert [note.partition(";")[0] for note in idle_workers(config)] == said
+
+
+def test_a_job_that_transcribes_is_planned_with_its_transcriber(tmp_path):
+    heard = f"align={{kind: whisperx, models: {{en: {tmp_path}}}, transcribe: true}}"
+    names = [stage.name for stage in stages_of(load_run(DEMO, overrides=[heard]))]
+    assert names == ["decode", "transcribe", "align", "units", "pitch", "style"]
 
 
 def test_refused_and_opted_out_rows_are_counted_and_not_drawn():
