@@ -12,21 +12,18 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from schemas.records import Segment, Span, StoredUtterance, Stream, TokenIds
 from schemas.vocabulary import VocabularyLayout
 from transforms.interleave_policies import WordRun
 from transforms.interleave_words import NOTHING, WordForms, WordTokens
-from transforms.streams import DEDUPLICATED, MERGE_PRIORITY, merge_streams
+from transforms.merged_rows import Integers, merge_rows
+from transforms.streams import merge_streams
 from transforms.text.protocol import TextTokenizer
 
-Integers = npt.NDArray[np.int64]
 WordPlace = tuple[int, int, int, int]  # start_sample, end_sample, char_start, char_end
-_ONSET_BITS, _PRIORITY_BITS = 38, 2  # a recording may last 2**38 samples, half a year
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +188,13 @@ class TableBuilder:
         written, forms = self._forms(starts, chars)
         first, first_cuts = _laid_out([form.first for form in forms])
         text, text_cuts = _laid_out([form.inner for form in forms])
-        keys, tokens = self._merged()
+        merged = merge_rows(self._streams, layout=self._layout)
         row_of_cut = np.repeat(np.arange(rows), np.diff(starts))
-        speech_cuts = np.searchsorted(keys, _sort_key(row_of_cut, samples, 0), side="left")
+        speech_cuts = merged.cuts(row_of_cut, samples)
         return UtteranceTable(
             ids=tuple(self._ids),
             starts=_integers(starts),
-            speech=tokens,
+            speech=merged.tokens,
             speech_cuts=_integers(speech_cuts),
             text=text,
             text_cuts=_integers(text_cuts),
@@ -272,38 +269,6 @@ class TableBuilder:
             forms[start : end - 1] = found or [NOTHING] * (end - 1 - start)
         return written, [form for form in forms if form is not None]
 
-    def _merged(self) -> tuple[Integers, TokenIds]:
-        """Speech tokens of all rows by (row, onset, style < pitch < units), deduplicated, and their sort keys."""
-        keys, tokens = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
-        for kind, priority in MERGE_PRIORITY.items():
-            if self._layout.codebook_size(kind) == 0:
-                continue
-            present = [
-                (row, stream.hop_samples, stream.ids)
-                for row, streams in enumerate(self._streams)
-                for stream in streams
-                if stream.kind == kind and len(stream.ids)
-            ]
-            if not present:
-                continue
-            row_of, hops, parts = zip(*present, strict=True)
-            lengths = np.array([len(part) for part in parts])
-            ids = np.concatenate(parts).astype(np.int32)
-            begins = np.cumsum(lengths) - lengths
-            frame = np.arange(len(ids)) - np.repeat(begins, lengths)
-            onset = frame * np.repeat(hops, lengths)
-            key = _sort_key(np.repeat(row_of, lengths), onset, priority)
-            if DEDUPLICATED[kind]:
-                kept = np.ones(len(ids), dtype=bool)
-                kept[1:] = ids[1:] != ids[:-1]
-                kept[begins] = True
-                ids, key = ids[kept], key[kept]
-            keys.append(key)
-            tokens.append(ids + np.int32(self._layout.offset(kind)))
-        key, token = np.concatenate(keys), np.concatenate(tokens)
-        order = np.argsort(key, kind="stable")
-        return key[order], token[order]
-
 
 def _word_begins(text: str) -> Integers:
     """For every character the place behind the last space, letter or digit before it."""
@@ -320,15 +285,6 @@ def _laid_out(tokens: Sequence[tuple[int, ...]]) -> tuple[TokenIds, Integers]:
     lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
     ends = np.cumsum(lengths)
     return np.fromiter(chain.from_iterable(tokens), np.int32, int(lengths.sum())), ends - lengths
-
-
-def _sort_key(row: Any, onset: Any, priority: int) -> Integers:
-    key: Integers = (
-        (np.asarray(row, np.int64) << (_ONSET_BITS + _PRIORITY_BITS))
-        + (np.asarray(onset, np.int64) << _PRIORITY_BITS)
-        + priority
-    )
-    return key
 
 
 def _integers(values: Integers) -> "array[int]":
