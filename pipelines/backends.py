@@ -39,7 +39,7 @@ def resolve_backends(data: dict[str, Any], roles: Sequence[Role], *, where: str,
     """
     resolved = dict(data)
     for role in roles:
-        if role in data and data[role] is None and role in ("pitch", "style"):
+        if role in data and data[role] is None and role != "units":
             continue
         key = f"{section}.{role}" if section else role
         resolved[role] = backend_of(role, data.get(role, {}), where=where, key=key)

@@ -159,6 +159,8 @@ def remove_other_epochs(config: RunConfig, folder: RunFolder) -> None:
 def bake(config: RunConfig, folder: RunFolder) -> None:
     """Interleaved training shards of each epoch that the config asks for, and no others."""
     remove_other_epochs(config, folder)
+    if not config.interleave.epochs:
+        return
     store = ShardSet(folder.corpus)
     kinds = BASE if config.interleave.streams == "base" else None
     with TemporaryDirectory() as temporary:

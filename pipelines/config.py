@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, model_validator
 
 from pipelines.backends import resolve_backends
 from pipelines.engines.local import LocalEngine
@@ -190,7 +190,8 @@ class RunConfig(Section):
         metrics: Where Prometheus finds how far the run is.
         engine: Where the work is done; the bytes don't depend on it.
         ingest: The corpus, or a list of corpora that are read one after another.
-        align: What finds the times of the words.
+        align: What finds the times of the words; null for speech alone: texts, where there are any, are kept and not
+            aligned.
         gate: What alignments are rejected, and which are trimmed.
         units: What makes the unit tokens.
         pitch: What makes the pitch tokens; null for none.
@@ -209,7 +210,7 @@ class RunConfig(Section):
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     engine: EngineConfig = Field(default_factory=LocalEngineConfig)
     ingest: OneOrSeveral
-    align: SerializeAsAny[BackendConfig]
+    align: SerializeAsAny[BackendConfig] | None
     gate: GateConfig = Field(default_factory=GateConfig)
     units: SerializeAsAny[BackendConfig]
     pitch: SerializeAsAny[BackendConfig] | None
@@ -217,6 +218,15 @@ class RunConfig(Section):
     store: StoreConfig = Field(default_factory=StoreConfig)
     text: TextConfig = Field(default_factory=TextConfig)
     interleave: BakeConfig = Field(default_factory=BakeConfig)
+
+    @model_validator(mode="after")
+    def _bakes_with_a_tokenizer(self) -> "RunConfig":
+        if self.align is None and self.text.path is None and self.interleave.epochs:
+            raise ValueError(
+                "align: null leaves no words to fit a text tokenizer on; name one (text.path), or bake nothing "
+                "(interleave.epochs: 0)"
+            )
+        return self
 
     @property
     def sources(self) -> list[IngestConfig]:
@@ -226,7 +236,7 @@ class RunConfig(Section):
     @property
     def needs_text(self) -> bool:
         """Whether a recording without a text is dropped."""
-        return self.transcriber is None
+        return self.align is not None and self.transcriber is None
 
     @property
     def transcriber(self) -> TranscriberConfig | None:

@@ -31,12 +31,13 @@ def export(corpus_output: str, format: ExportFormat, target: str) -> int:
         target: Folder.
 
     Raises:
-        UserError: No finished token store there, an id too long for a file name (before anything is written), or a
-            word that the format cannot hold.
+        UserError: No finished token store there, or one without words; an id too long for a file name (before anything
+            is written), or a word that the format cannot hold.
     """
     inner = join(corpus_output, "corpus")
     store = ShardSet(inner if exists(join(inner, MANIFEST)) else corpus_output)
-    store.manifest  # noqa: B018 - raises where there is none, before anything is written
+    if not store.manifest.count("words"):
+        raise UserError(f"export: {store.folder} holds no words; its job has align: null")
     if format == "textgrid":
         for record in store.utterances():
             _check_length(record.utterance_id)

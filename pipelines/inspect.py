@@ -7,7 +7,7 @@ from pipelines.files import exists
 from pipelines.store import ShardSet, id_of, key_of, parse_sequence, parse_utterance, read_samples
 from schemas.errors import UserError
 from schemas.manifest import TRAINING_SHARDS
-from schemas.records import SAMPLE_RATE_HZ, StoredUtterance, TokenSequence
+from schemas.records import SAMPLE_RATE_HZ, StoredUtterance, TokenIds, TokenSequence
 from schemas.vocabulary import PREFIX, VocabularyLayout
 from transforms.streams import merge_streams, word_spans
 from transforms.text.tokenizer import load_tokenizer
@@ -81,8 +81,15 @@ def utterance_lines(record: StoredUtterance) -> Iterator[str]:
         0, sizes.get("units", 0), sizes.get("pitch", 0), sizes.get("style", 0), text_fingerprint=""
     )
     merged = merge_streams(record.streams, layout=layout)
+    if not record.words:
+        yield f"  speech  {_named(merged.tokens, layout)}"
+        return
     for word, span in zip(record.words, word_spans(record.words, num_samples=record.num_samples), strict=True):
-        decoded = [layout.decode_id(int(token)) for token in merged.cut(span)]
-        tokens = "".join(f"[{PREFIX[kind]}{code}]" for kind, code in (d for d in decoded if d is not None))
+        tokens = _named(merged.cut(span), layout)
         start, end = word.start_sample / SAMPLE_RATE_HZ, word.end_sample / SAMPLE_RATE_HZ
         yield f"  {start:7.3f} {end:7.3f}  {word.text:<14} {tokens}"
+
+
+def _named(tokens: TokenIds, layout: VocabularyLayout) -> str:
+    decoded = [layout.decode_id(token) for token in tokens.tolist()]
+    return "".join(f"[{PREFIX[kind]}{code}]" for kind, code in (d for d in decoded if d is not None))

@@ -15,5 +15,6 @@ def stages_of(config: RunConfig) -> tuple[Stage, ...]:
     stages: list[Stage] = [Decode(config.max_duration_s, needs_text=config.needs_text)]
     if transcriber is not None:
         stages.append(Transcribe(transcriber))
-    stages.append(Align(config.align, config.gate))  # type: ignore[arg-type]
+    if config.align is not None:
+        stages.append(Align(config.align, config.gate))  # type: ignore[arg-type]
     return (*stages, *(Encode(encoder) for encoder in encoder_configs(config)))

@@ -63,7 +63,7 @@ def report(output: str) -> Path:
     if "corpus" not in metrics:
         raise UserError(f"{output}: no finished run there; give the output folder of `plait run`")
     figures = metrics["corpus"]
-    seconds = figures["seconds_by_stage"]
+    seconds, tokens = figures["seconds_by_stage"], figures["tokens_by_kind"]
     # ids are spread over shards by hash, so the first shards are a sample
     records = list(islice(ShardSet(folder.corpus).utterances(), HISTOGRAM_SAMPLE))
     data = ReportData(
@@ -72,7 +72,7 @@ def report(output: str) -> Path:
         utterances=figures["in_shards"],
         speech_s=figures["hours"] * 3600,
         words=figures["words_aligned"],
-        tokens={kind: figures["tokens_by_kind"].get(kind, 0) for kind in ("text", *STREAM_KINDS)},
+        tokens={kind: tokens[kind] for kind in ("text", *STREAM_KINDS) if kind in tokens},
         tokens_per_s=figures["speech_tokens_per_second"],
         dropped=dropped_causes(read_dropped(folder.dropped)),
         samples=tuple(_shown(folder)),
@@ -99,12 +99,13 @@ def _shown(folder: RunFolder) -> Iterator[SampleUtterance]:
 
 
 def _chosen(folder: RunFolder) -> list[tuple[StoredUtterance, Waveform | None]]:
-    """Some of 2 to 8 s and more than four words; where there are none, the shortest."""
+    """Some of 2 to 8 s, and more than four words where there are words; where there are none such, the shortest."""
     first = list(islice(stored_utterances(folder.corpus), SHOWN_FROM))
     fit = [
         pair
         for pair in first
-        if 2 * SAMPLE_RATE_HZ <= pair[0].num_samples <= LONGEST_SHOWN_S * SAMPLE_RATE_HZ and len(pair[0].words) > 4
+        if 2 * SAMPLE_RATE_HZ <= pair[0].num_samples <= LONGEST_SHOWN_S * SAMPLE_RATE_HZ
+        and (len(pair[0].words) > 4 or not pair[0].words)
     ]
     if not fit:
         return sorted(first, key=lambda pair: (pair[0].num_samples, pair[0].utterance_id))[:SHOWN]

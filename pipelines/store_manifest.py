@@ -32,7 +32,7 @@ def write_store_manifest(folder: RunFolder, job: CorpusJob, config: RunConfig, *
         fingerprint=job.fingerprint,
         inputs=inputs,
         streams=streams,
-        details={"aligner": config.align.fingerprint, "seed": config.seed},  # type: ignore[attr-defined]
+        details={"aligner": config.align and config.align.fingerprint, "seed": config.seed},  # type: ignore[attr-defined]
     )
 
 

@@ -18,9 +18,13 @@ FITTED = "fitted.json"
 def prepare_tokenizer(config: RunConfig, folder: RunFolder) -> None:
     """Put the tokenizer into the run's folder. One that was fitted there as the job asks stays: models know its ids.
 
+    Speech alone has a tokenizer where the job names one.
+
     Raises:
         UserError: The named tokenizer is none.
     """
+    if config.text.path is None and config.align is None:
+        return
     wanted = dump_json(config.text.model_dump(mode="json"))
     fitted = join(folder.tokenizer, FITTED)
     if config.text.path is None and exists(fitted) and read_text(fitted) == wanted:

@@ -143,7 +143,8 @@ def idle_workers(config: RunConfig) -> Iterator[str]:
 def utterance_bytes(config: RunConfig, census: Census) -> float:
     """Of a mean utterance in the token store: tar members of JSON, an array a stream, and FLAC."""
     duration_s = _mean_duration_s(census)
-    text = JSON_BYTES_A_WORD * census.mean_words + JSON_BYTES_A_CHARACTER * census.mean_text_bytes
+    words = census.mean_words if config.align is not None else 0.0
+    text = JSON_BYTES_A_WORD * words + JSON_BYTES_A_CHARACTER * census.mean_text_bytes
     sizes = [JSON_BYTES + text]
     for encoder in encoder_configs(config):
         width = 2 if encoder.codebook_size <= 65_536 else 4

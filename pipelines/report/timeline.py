@@ -45,7 +45,7 @@ class _Timeline:
             "time": True,
             "interleaved": bool(sample.segments),
             "wave": sample.waveform is not None,
-            "words": True,
+            "words": bool(sample.record.words),
             "F0": sample.f0_hz is not None,
             **{kind: kind in streams for kind in ("units", "pitch", "style")},
         }
@@ -60,7 +60,8 @@ class _Timeline:
         self._interleaved()
         if sample.waveform is not None:
             self._wave(sample.waveform)
-        self._words()
+        if sample.record.words:
+            self._words()
         if sample.f0_hz is not None:
             self._f0(sample.f0_hz, sample.f0_hop_samples)
         for stream in streams.values():

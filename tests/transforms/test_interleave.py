@@ -1,6 +1,7 @@
 """Laws of interleaving, and its golden draws."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -74,6 +75,16 @@ def test_speech_of_a_segment_is_the_cut_of_the_whole_and_text_is_as_written(reco
             ranges = {(w.char_start, w.char_end) for w in record.words[segment.word_start : segment.word_end]}
             written = [record.text[start:end] for start, end in sorted(ranges)]
             assert re.findall(r"\w+", ByteTokenizer().decode(body.tolist())) == written
+
+
+@given(utterances(), st.sampled_from(["speech", "interleaved"]))
+def test_without_words_an_utterance_is_the_speech_that_it_is_with_them(record, source):
+    spoken = encode(record, source="speech")
+    alone = encode(replace(record, words=()), source=source)
+    np.testing.assert_array_equal(alone.tokens, spoken.tokens)
+    assert [replace(segment, word_end=len(record.words)) for segment in alone.segments] == list(spoken.segments)
+    with pytest.raises(ValueError, match="has no words"):
+        encode(replace(record, words=()), source="text")
 
 
 @given(utterances())
