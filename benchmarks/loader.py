@@ -42,7 +42,7 @@ def measure_batches(
     run: str, data: DataConfig, *, exclude: frozenset[str], tokens: int, copies: int
 ) -> dict[str, object]:
     """Packed tokens a processor second, from the tars and from memory."""
-    corpus = open_corpus(run, kinds=data.streams, marker_style=data.marker_style)
+    corpus = open_corpus(run, data)
     with TemporaryDirectory() as folder:
         shards = linked(corpus.shards, copies=copies, folder=Path(folder))
         loader = Loader(
@@ -73,7 +73,7 @@ def measure_batches(
 
 def measure_reading(run: str, data: DataConfig, *, copies: int) -> dict[str, object]:
     """Tables of all shards: their text and speech tokens a processor second."""
-    corpus = open_corpus(run, kinds=data.streams, marker_style=data.marker_style)
+    corpus = open_corpus(run, data)
     kinds = tuple(kind for kind in STREAM_KINDS if corpus.layout.codebook_size(kind))
     read = TableReader(corpus.layout, corpus.tokenizer, kinds)
     began, tokens, utterances = time.process_time(), 0, 0
@@ -91,7 +91,7 @@ def measure_reading(run: str, data: DataConfig, *, copies: int) -> dict[str, obj
 
 def measure_splicing(run: str, data: DataConfig, *, epochs: int) -> dict[str, object]:
     """The interleaved source's draws, without packing."""
-    corpus = open_corpus(run, kinds=data.streams, marker_style=data.marker_style)
+    corpus = open_corpus(run, data)
     kinds = tuple(kind for kind in STREAM_KINDS if corpus.layout.codebook_size(kind))
     read = TableReader(corpus.layout, corpus.tokenizer, kinds, keep_streams=data.interleave.reemit_context)
     tables = [read(url) for url in corpus.shards]

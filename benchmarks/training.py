@@ -46,7 +46,7 @@ class Clock:
 
 
 def make_trainer(config: TrainConfig, folder: str) -> Trainer:
-    corpus = open_corpus(config.corpus, kinds=config.data.streams, marker_style=config.data.marker_style)
+    corpus = open_corpus(config.corpus, config.data)
     return Trainer(config, corpus, Path(folder))
 
 

@@ -3,6 +3,7 @@
 Every word of ``LEXICON`` is six units that no other word has, two frames each, at pitch and style that vary.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,18 +50,21 @@ def toy_utterance(number: int, *, max_words: int = 6) -> StoredUtterance:
 
 
 def write_toy_run(
-    folder: Path, *, utterances: int = 40, shards: int = 5, vocab_size: int = 300
+    folder: Path, *, utterances: int = 40, shards: int = 5, first: int = 0, words: bool = True
 ) -> list[StoredUtterance]:
-    """Write ``corpus/`` and ``tokenizer/``; returns the utterances, sorted by id."""
-    records = [toy_utterance(number) for number in range(utterances)]
+    """Write ``corpus/`` and ``tokenizer/``; returns the utterances, sorted by id. Without ``words``: speech alone."""
+    records = [toy_utterance(number) for number in range(first, first + utterances)]
+    if not words:
+        records = [replace(record, text="", words=()) for record in records]
     store = str(folder / "corpus")
     make_folder(store)
     entries = []
     for shard in range(shards):
         rows = [record for record in records if shard_of(record.utterance_id, num_shards=shards) == shard]
         samples = ((row.utterance_id, utterance_sample(row, waveform=None)) for row in rows)
-        entries.append(write_shard(store, shard, samples, counts={}))
+        entries.append(write_shard(store, shard, samples, counts={"words": sum(len(row.words) for row in rows)}))
     manifest = Manifest(TOKEN_STORE, "toy", utterances, 0, 0, "", INFOS, tuple(entries))
     write_text(f"{store}/{MANIFEST}", manifest.to_json())
-    fit_sentencepiece([record.text for record in records], vocab_size=300, output=folder / "tokenizer")
+    if words:
+        fit_sentencepiece([record.text for record in records], vocab_size=300, output=folder / "tokenizer")
     return records

@@ -113,6 +113,8 @@ class DataConfig(TrainingSection):
         texts: Files of written documents (a line each; ``.jsonl``: objects with ``text``), local or remote, that the
             text source reads; without, it reads the corpus's transcripts. A file is held in memory as tokens, so cut a
             large set into many.
+        speech: Output folders of further runs with the same codebooks, such as of speech without words
+            (``align: null``), whose recordings the speech source reads; without, it reads the corpus's own.
         workers: Processes that read shards ahead; the batches don't depend on it.
     """
 
@@ -128,6 +130,7 @@ class DataConfig(TrainingSection):
     lookahead: PositiveInt = 4
     baked: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    speech: tuple[str, ...] = ()
     workers: NonNegativeInt = 0
 
     @model_validator(mode="after")

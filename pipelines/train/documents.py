@@ -140,4 +140,7 @@ class DocumentStream:
                 self.cursor = (epoch, window, row + 1)
                 return self._documents(rows[row], (epoch, window, row))
             (epoch, window), row = self._after(epoch, window), 0
-        raise UserError("corpus: no utterance to train on; check the token store, exclude_ids and data.texts")
+        raise UserError(
+            f"data.mixture.{self.name}: no utterance to train on; check the corpus (speech alone has no text), "
+            "exclude_ids and data.texts"
+        )

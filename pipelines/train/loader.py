@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from pipelines.train.config import DataConfig
 from pipelines.train.documents import Document, DocumentStream, Splitter
+from pipelines.train.settings import free_of_data
 from pipelines.train.sources import Reads, shards_of_epoch, sources_of
-from pipelines.train.tables import SequenceReader, TableCache, TableReader
+from pipelines.train.tables import SequenceReader, SpeechReader, TableCache, TableReader
 from pipelines.train.texts import TextReader, sizes_of
 from schemas.errors import UserError
 from schemas.records import STREAM_KINDS
@@ -25,7 +26,6 @@ from schemas.vocabulary import VocabularyLayout
 from transforms.backend import digest_json
 from transforms.text.protocol import TextTokenizer
 
-FREE_TO_CHANGE = {"workers"}  # settings of the data that decide no batch
 IGNORED = -100  # target of a position that counts for no loss
 
 
@@ -62,18 +62,21 @@ class Loader:
         seed: int,
         corpus_fingerprint: str,
         baked: Sequence[Sequence[str]] = (),
+        speech: Sequence[str] = (),
         exclude_ids: frozenset[str] = frozenset(),
         only_ids: frozenset[str] | None = None,
     ) -> None:
-        """``baked``: shards of every folder of ``config.baked``; ``only_ids``: utterances to keep, None for all."""
+        """``baked``: shards of every folder of ``config.baked``; ``speech``: shards that the speech source reads in
+        place of ``shards``; ``only_ids``: utterances to keep, None for all."""
         if not shards:
             raise UserError("corpus: the token store has no shard; run `plait run` first")
-        sources = sources_of(config, layout=layout, tokenizer=tokenizer, seed=seed)
+        sources = sources_of(config, layout=layout, tokenizer=tokenizer, seed=seed, speech_alone=bool(speech))
         window = min(config.window_shards, len(shards))
+        kinds = tuple(kind for kind in STREAM_KINDS if layout.codebook_size(kind))
         reader = TableReader(
             layout,
             tokenizer,
-            tuple(kind for kind in STREAM_KINDS if layout.codebook_size(kind)),
+            kinds,
             exclude_ids,
             only_ids,
             keep_streams=config.interleave.reemit_context,
@@ -86,10 +89,14 @@ class Loader:
         self._text_cache = TableCache(
             TextReader(layout, tokenizer), capacity=window, workers=config.workers if config.texts else 0
         )
+        self._speech_cache = TableCache(
+            SpeechReader(layout, kinds, exclude_ids, only_ids), capacity=window, workers=config.workers if speech else 0
+        )
         places: dict[Reads, tuple[Sequence[Sequence[str]], TableCache]] = {
             "store": ([shards], self._cache),
             "baked": (baked, self._baked_cache),
             "texts": ([config.texts], self._text_cache),
+            "speech": ([speech], self._speech_cache),
         }
         split = Splitter(
             layout=layout,
@@ -119,8 +126,7 @@ class Loader:
                 layout.fingerprint,
                 tokenizer.fingerprint,
                 # micro-batches cut a batch that is made already
-                config.model_dump(exclude=FREE_TO_CHANGE | (set() if config.texts else {"texts"}))
-                | {"micro_batches": 1},
+                config.model_dump(exclude=free_of_data(config)) | {"micro_batches": 1},
                 *([sizes_of(config.texts)] if config.texts else []),
                 seed,
                 sorted(exclude_ids),
@@ -187,6 +193,7 @@ class Loader:
         self._cache.close()
         self._baked_cache.close()
         self._text_cache.close()
+        self._speech_cache.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, as plain JSON values."""

@@ -36,12 +36,10 @@ def train(config: TrainConfig, *, say: Say | None = None) -> dict[str, Any]:
     make_folder(config.output)
     corpus = open_corpus(
         config.corpus,
-        kinds=config.data.streams,
-        marker_style=config.data.marker_style,
+        config.data,
         tokenizer_path=text_tokenizer_of(Path(config.model.path))
         if isinstance(config.model, BaseModelConfig)
         else None,
-        baked=config.data.baked,
     )
     with (
         torch_threads(config.threads),

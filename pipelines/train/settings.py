@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipelines.train.config import TrainConfig
+from pipelines.train.config import DataConfig, TrainConfig
 from schemas.errors import UserError
 from transforms.backend import digest_json
 
@@ -43,11 +43,14 @@ def check_resumed(config: TrainConfig, state: dict[str, Any], folder: Path) -> N
         )
 
 
+def free_of_data(data: DataConfig) -> set[str]:
+    """Keys that decide no batch: the workers, and sources that are not named."""
+    return {"workers", *(name for name in ("texts", "speech") if not getattr(data, name))}
+
+
 def _deciding(config: TrainConfig) -> dict[str, Any]:
     """``steps`` is among them where the schedule looks at it; micro-batches change rounding alone and count as 1."""
-    free: dict[str, Any] = {**_FREE_TO_CHANGE, "data": {"workers"}}
-    if not config.data.texts:
-        free["data"] = {"workers", "texts"}
+    free: dict[str, Any] = {**_FREE_TO_CHANGE, "data": free_of_data(config.data)}
     if config.optimizer.schedule == "constant":
         free["steps"] = True
     settings = config.model_dump(mode="json", exclude=free)

@@ -14,11 +14,11 @@ from transforms.interleave_table import Cutter, UtteranceTable
 from transforms.seeds import RekeyedGenerator
 from transforms.text.protocol import TextTokenizer
 
-Reads = Literal["store", "baked", "texts"]
+Reads = Literal["store", "baked", "texts", "speech"]
 
 
 class Source(NamedTuple):
-    """``reads``: shards of the token store, the baked shards of its epoch, or files of text."""
+    """``reads``: the token store, the baked shards of its epoch, files of text, or token stores for their speech."""
 
     weight: float
     encode: Encode
@@ -26,9 +26,9 @@ class Source(NamedTuple):
 
 
 def sources_of(
-    config: DataConfig, *, layout: VocabularyLayout, tokenizer: TextTokenizer, seed: int
+    config: DataConfig, *, layout: VocabularyLayout, tokenizer: TextTokenizer, seed: int, speech_alone: bool = False
 ) -> dict[str, Source]:
-    """Every source that has a weight."""
+    """Every source that has a weight; ``speech_alone``: there are shards that the speech source reads for itself."""
     cutter, draws = Cutter(layout, tokenizer), RekeyedGenerator()
 
     def text(table: UtteranceTable, row: int, epoch: int) -> list[TokenIds]:
@@ -56,7 +56,7 @@ def sources_of(
 
     encoders: dict[str, Encode] = {
         "text": as_read if config.texts else text,
-        "speech": speech,
+        "speech": as_read if speech_alone else speech,
         "interleaved": as_read if config.baked else interleaved,
         "pairs": pairs,
     }
@@ -66,6 +66,8 @@ def sources_of(
         reads["interleaved"] = "baked"
     if config.texts:
         reads["text"] = "texts"
+    if speech_alone:
+        reads["speech"] = "speech"
     return {
         name: Source(weights[name], encode, reads.get(name, "store"))
         for name, encode in encoders.items()

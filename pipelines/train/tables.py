@@ -2,7 +2,7 @@
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,6 +19,7 @@ from schemas.records import Stream, StreamKind, TokenIds
 from schemas.vocabulary import VocabularyLayout
 from transforms.interleave_table import TableBuilder, UtteranceTable
 from transforms.interleave_words import WordTokens
+from transforms.merged_rows import merge_rows
 from transforms.text.protocol import TextTokenizer
 
 _PLACE = attrgetter("start_sample", "end_sample", "char_start", "char_end")
@@ -81,26 +82,33 @@ class TableReader:
 
     def __call__(self, url: str) -> UtteranceTable:
         builder = TableBuilder(layout=self.layout, words=self._words, keep_streams=self.keep_streams)
-        suffixes = {"json", *(f"{kind}.npy" for kind in self.kinds)}
-        for key, files in read_members(url, suffixes=suffixes):
-            try:
-                meta = _UTTERANCES.decode(files["json"])
-                name = meta.utterance_id
-                if not meta.words or name in self.exclude or (self.only is not None and name not in self.only):
-                    continue
-                streams = [
-                    Stream(kind, info.hop_samples, info.codebook_size, read_ids(files[f"{kind}.npy"]), info.fingerprint)
-                    for kind in self.kinds
-                    if (info := meta.streams.get(kind)) is not None
-                ]
-            except _DAMAGE as error:
-                raise _damaged(url, key, error) from error
-            words = list(map(_PLACE, meta.words))
-            builder.add(name, text=meta.text, num_samples=meta.num_samples, words=words, streams=streams)
+        for meta, streams in _utterances(url, self.kinds, self.exclude, self.only):
+            if meta.words:
+                words, name = list(map(_PLACE, meta.words)), meta.utterance_id
+                builder.add(name, text=meta.text, num_samples=meta.num_samples, words=words, streams=streams)
         try:
             return builder.build()
         except ValueError as error:
             raise UserError(f"{url}: {error}; {_MEND}") from error
+
+
+def _utterances(
+    url: str, kinds: Sequence[StreamKind], exclude: frozenset[str], only: frozenset[str] | None
+) -> Iterator[tuple[_Utterance, list[Stream]]]:
+    """The wanted ones of a token shard, with their streams of these kinds."""
+    for key, files in read_members(url, suffixes={"json", *(f"{kind}.npy" for kind in kinds)}):
+        try:
+            meta = _UTTERANCES.decode(files["json"])
+            if meta.utterance_id in exclude or (only is not None and meta.utterance_id not in only):
+                continue
+            streams = [
+                Stream(kind, info.hop_samples, info.codebook_size, read_ids(files[f"{kind}.npy"]), info.fingerprint)
+                for kind in kinds
+                if (info := meta.streams.get(kind)) is not None
+            ]
+        except _DAMAGE as error:
+            raise _damaged(url, key, error) from error
+        yield meta, streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,27 @@ class SequenceReader:
         return SequenceTable(
             tuple(names), np.concatenate(parts), array("q", np.cumsum([len(part) for part in parts]).tolist())
         )
+
+
+@dataclass(frozen=True)
+class SpeechReader:
+    """Reads a shard of a token store for its speech: a row is the speech marker and all tokens of an utterance."""
+
+    layout: VocabularyLayout
+    kinds: tuple[StreamKind, ...]
+    exclude: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+
+    def __call__(self, url: str) -> SequenceTable:
+        names: list[str] = []
+        rows: list[list[Stream]] = []
+        for meta, streams in _utterances(url, self.kinds, self.exclude, self.only):
+            names.append(meta.utterance_id)
+            rows.append(streams)
+        merged = merge_rows(rows, layout=self.layout)
+        bounds = merged.cuts(np.arange(len(rows) + 1), np.zeros(len(rows) + 1, np.int64))
+        tokens = np.insert(merged.tokens, bounds[:-1], self.layout.speech_marker)
+        return SequenceTable(tuple(names), tokens, array("q", (bounds + np.arange(len(rows) + 1)).tolist()))
 
 
 _NPY_HEADER_BYTES = 128  # of an array of one dimension

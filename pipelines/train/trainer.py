@@ -87,12 +87,15 @@ class Trainer:
 
     def _new_loader(self, *, exclude: frozenset[str] = frozenset(), only: frozenset[str] | None = None) -> Loader:
         data = self.config.data
+        if only is not None:  # held-out transcripts and recordings of the corpus instead
+            data = data.model_copy(update={"texts": (), "speech": ()})
         return Loader(
             shards=self.corpus.shards,
             baked=self.corpus.baked,
+            speech=self.corpus.read_for_speech(data),
             layout=self.corpus.layout,
             tokenizer=self.corpus.tokenizer,
-            config=data if only is None else data.model_copy(update={"texts": ()}),  # held-out transcripts instead
+            config=data,
             seed=self.config.seed,
             corpus_fingerprint=self.corpus.fingerprint,
             exclude_ids=exclude,

@@ -103,7 +103,7 @@ def test_a_baked_epoch_equals_the_same_epoch_drawn_at_load_time(small_corpus):
 @pytest.mark.parametrize("policy", get_args(Policy))
 def test_the_loader_draws_an_epoch_as_it_would_be_baked(small_corpus, policy):
     """Of real prompts; ``tests/pipelines/train/test_loader.py`` compares with baked shards."""
-    corpus = open_corpus(str(small_corpus / "out"), kinds=None, marker_style="plait")
+    corpus = open_corpus(str(small_corpus / "out"), DataConfig())
     bounds = {"text_words": (1, 4), "speech_words": (1, 3)} if policy in ("spirit", "correspond") else {}
     data = DataConfig.model_validate(
         {"context": 4096, "mixture": {"text": 0, "speech": 0}, "interleave": {"policy": policy, **bounds}}

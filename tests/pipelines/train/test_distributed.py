@@ -74,7 +74,7 @@ def test_ranks_may_change_in_the_middle_and_give_the_losses_of_one(toy_run, tmp_
 
 def is_within_a_shard(config: TrainConfig, state) -> bool:
     """Whether a source stands between two rows of its window, which is one shard here."""
-    corpus = open_corpus(config.corpus, kinds=None, marker_style="plait")
+    corpus = open_corpus(config.corpus, config.data)
     folder = Path(config.output)
     folder.mkdir()
     trainer = Trainer(config, corpus, folder)

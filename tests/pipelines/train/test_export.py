@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, LlamaC
 
 from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Speech, Text
-from pipelines.train.config import BaseModelConfig, TrainConfig
+from pipelines.train.config import BaseModelConfig, DataConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
 from pipelines.train.export import extended_tokenizer, fast_from_sentencepiece, read_about
 from pipelines.train.loop import LOG_FILE, train
@@ -44,7 +44,7 @@ def folder(toy_run, tmp_path_factory):
 
 
 def test_transformers_opens_the_folder_and_computes_the_same(folder, toy_run):
-    corpus = open_corpus(str(toy_run), kinds=None, marker_style="plait")
+    corpus = open_corpus(str(toy_run), DataConfig())
     opened = AutoModelForCausalLM.from_pretrained(folder)
     text = corpus.tokenizer
     from safetensors.torch import load_model
@@ -67,7 +67,7 @@ def test_transformers_opens_the_folder_and_computes_the_same(folder, toy_run):
 
 
 def test_plait_json_says_what_the_weights_do_not(folder, toy_run):
-    corpus = open_corpus(str(toy_run), kinds=None, marker_style="plait")
+    corpus = open_corpus(str(toy_run), DataConfig())
     about = read_about(folder)
     assert VocabularyLayout.from_json(about["layout"]) == corpus.layout
     assert about["hops"] == {"units": 640, "pitch": 1280, "style": 16_000}

@@ -42,7 +42,7 @@ DATA = DataConfig.model_validate(
 
 @pytest.fixture(scope="module")
 def corpus(toy_run):
-    return open_corpus(str(toy_run), kinds=None, marker_style="plait")
+    return open_corpus(str(toy_run), DataConfig())
 
 
 def make_loader(corpus, data=DATA, *, seed=3, exclude=frozenset(), **changes):
@@ -320,12 +320,12 @@ def test_baked_epochs_give_the_batches_of_load_time(toy_run, corpus, policy, tmp
     folders = [bake(corpus, interleave, epoch, tmp_path / f"epoch-{epoch}") for epoch in range(3)]
     drawn = DATA.model_copy(update={"interleave": interleave})
     read = drawn.model_copy(update={"baked": tuple(folders)})
-    opened = open_corpus(str(toy_run), kinds=None, marker_style="plait", baked=read.baked)
+    opened = open_corpus(str(toy_run), read)
     left, right = make_loader(corpus, drawn), make_loader(opened, read, baked=opened.baked)
     while left.epochs["interleaved"] < 2:
         assert same(next(left), next(right))
     with pytest.raises(UserError, match="vocabulary"):
-        open_corpus(str(toy_run), kinds=("units",), marker_style="plait", baked=read.baked)
+        open_corpus(str(toy_run), read.model_copy(update={"streams": ("units",)}))
 
 
 def with_texts(files) -> DataConfig:

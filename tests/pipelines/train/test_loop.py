@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from pipelines.lock import lock
 from pipelines.train import checkpoint
-from pipelines.train.config import OptimizerConfig, TrainConfig
+from pipelines.train.config import DataConfig, OptimizerConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
 from pipelines.train.journal import LOG_FILE
 from pipelines.train.loader import Batch
@@ -115,7 +115,7 @@ def test_a_thread_that_gets_no_signals_can_train(toy_run, tmp_path):
 def trainer_for(toy_run, folder, **changes) -> Trainer:
     folder.mkdir(exist_ok=True)
     config = config_for(toy_run, folder, **changes)
-    return Trainer(config, open_corpus(config.corpus, kinds=None, marker_style="plait"), folder)
+    return Trainer(config, open_corpus(config.corpus, config.data), folder)
 
 
 @pytest.mark.parametrize("source", ["text", "speech", "interleaved"])
@@ -165,7 +165,7 @@ def test_a_packed_document_is_computed_as_if_it_were_alone(toy_run, tmp_path):
 
 
 def test_losses_are_told_apart_by_what_is_predicted(toy_run):
-    corpus = open_corpus(str(toy_run), kinds=None, marker_style="plait")
+    corpus = open_corpus(str(toy_run), DataConfig())
     layout, text = corpus.layout, corpus.tokenizer
     kinds = kind_of_ids(layout, rows=layout.padded_size, bos=text.bos_id, eos=text.eos_id)
     named = {name: int((kinds == index).sum()) for index, name in enumerate(LOSS_KINDS)}
@@ -175,7 +175,7 @@ def test_losses_are_told_apart_by_what_is_predicted(toy_run):
 
 
 def test_base_has_no_pitch_and_no_style(toy_run):
-    corpus = open_corpus(str(toy_run), kinds=("units",), marker_style="spiritlm")
+    corpus = open_corpus(str(toy_run), DataConfig(streams=("units",), marker_style="spiritlm"))
     assert (corpus.layout.pitch_size, corpus.layout.style_size) == (0, 0)
     assert set(corpus.hops) == {"units"}
     assert corpus.layout.stream_fingerprints == ("units=toy-units",)
@@ -202,7 +202,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_good_checkpoints(
             with torch.no_grad():
                 spoiled[0].model.get_input_embeddings().weight.fill_(torch.nan)
 
-    corpus = open_corpus(config.corpus, kinds=None, marker_style="plait")
+    corpus = open_corpus(config.corpus, config.data)
     spoiled = [Trainer(config, corpus, tmp_path)]
     with pytest.raises(EngineError, match=r"step 6: loss nan.*step-00000004"):
         spoiled[0].run(spoil, threading.Event())
