@@ -29,7 +29,7 @@ from benchmarks.corruptions import Recording, read_ljspeech, read_voice, tokens
 from benchmarks.gate import PROMPTS
 from benchmarks.record import save
 from benchmarks.timit import read_timit
-from pipelines.segment.cutting import Cutter, Passage
+from pipelines.segment.cutting import Passage, TextCutter
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SourceRow, Waveform
 from transforms.align.fused import FusedConfig
@@ -238,7 +238,7 @@ def linear_fit(costs: list[dict[str, float]], *, held_mib: float) -> dict[str, o
     }
 
 
-def segmented(joined: Joined, cutter: Cutter) -> dict[str, float]:
+def segmented(joined: Joined, cutter: TextCutter) -> dict[str, float]:
     """What ``plait segment`` makes of a recording: the words of its segments, by their characters."""
     started = time.process_time()
     standing, _ = cutter.cut(SourceRow("joined", "", joined.text), joined.waveform)
@@ -301,7 +301,7 @@ def main() -> None:
     figures["pocketsphinx"] = whole(PocketsphinxConfig().load())
     figures["memory"] = linear_fit([*costs, default["cost"]], held_mib=held_mib)
     tenth = frozenset(random.Random(4).sample(range(len(items)), len(items) // 10))
-    cutter = Cutter(fused, gate, transcriber, max_samples=SEGMENT_SAMPLES)
+    cutter = TextCutter(fused, gate, transcriber, max_samples=SEGMENT_SAMPLES)
     third = items[: len(items) // 3]
     by_gate = {"whole": segmented(first, cutter)}
     for name, flaw in (("a tenth is not said", "unheard"), ("a tenth is not written", "unwritten")):

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -58,8 +59,28 @@ class Lost:
     """Where the first lost words are, for a person."""
 
 
-class Cutter:
+class Cutter(Protocol):
     """Loaded models. Holds nothing of one recording when it cuts the next."""
+
+    def written(self, row: SourceRow) -> int:
+        """Number of words that are spoken. Raises RecordError (``unknown_language``)."""
+        ...
+
+    def cut(self, row: SourceRow, waveform: Waveform) -> tuple[list[Passage], Lost]:
+        """Segments in order and disjoint in text and audio, and what is in none of them.
+
+        Raises:
+            RecordError: No segment stands.
+        """
+        ...
+
+    def all_lost(self, row: SourceRow, waveform: Waveform) -> Lost:
+        """What a recording holds of which no segment stands. Raises RecordError where its words cannot be counted."""
+        ...
+
+
+class TextCutter:
+    """Cuts where the aligner finds the transcript's words, and the gate leaves them."""
 
     def __init__(self, aligner: Aligner, gate: Gate, transcriber: Transcriber | None, *, max_samples: int) -> None:
         self._aligner, self._gate, self._transcriber = aligner, gate, transcriber
@@ -81,6 +102,12 @@ class Cutter:
         more, _ = self._round(row, waveform, [self._from_anchor(gap, row, waveform) for gap in between])
         standing = _with_all_text(sorted([*standing, *more], key=lambda piece: piece.start_sample), row.text, written)
         return standing, self.lost(row.text, written, waveform, standing)
+
+    def written(self, row: SourceRow) -> int:
+        return len(written_words(row.text, row.language))
+
+    def all_lost(self, row: SourceRow, waveform: Waveform) -> Lost:
+        return self.lost(row.text, written_words(row.text, row.language), waveform, [])
 
     def lost(
         self, text: str, written: Sequence[tuple[int, int]], waveform: Waveform, standing: Sequence[Passage]

@@ -18,7 +18,8 @@ from pipelines.segment.commits import (
     withdraw,
     write_commit,
 )
-from pipelines.segment.cutting import Cutter, Lost, Passage, written_words
+from pipelines.segment.cutting import Cutter, Lost, Passage, TextCutter
+from pipelines.segment.pausing import PauseCutter
 from pipelines.stages import Decode, apply_stage
 from pipelines.store import flac
 from schemas.errors import Outcome, RecordError, UserError
@@ -27,6 +28,7 @@ from transforms.align.gate import GateConfig
 from transforms.align.gate_opinion import text_scorer_fingerprint
 from transforms.align.longform_anchors import load_transcriber
 from transforms.align.protocol import AlignerConfig, RowAligner
+from transforms.align.vad import load_vad, vad_digest
 from transforms.backend import digest_json
 
 STAGE = "segment"
@@ -48,12 +50,13 @@ class SegmentJob:
 
     Args:
         max_samples: Length of the longest segment.
+        aligner: None cuts at pauses alone.
         rejoin: Whisper finds where text and audio agree again.
         folder: Where audio and commits go.
     """
 
     decode: Decode
-    aligner: AlignerConfig
+    aligner: AlignerConfig | None
     gate: GateConfig
     max_samples: int
     rejoin: bool
@@ -63,6 +66,8 @@ class SegmentJob:
     @property
     def fingerprint(self) -> str:
         """Digest of all that decides the segments of a row; the version stands for the code."""
+        if self.aligner is None:
+            return digest_json([version("plait"), self.decode.fingerprint, "pauses/1", vad_digest(), self.max_samples])
         models = [self.decode.fingerprint, self.aligner.fingerprint, self.gate.fingerprint]
         whisper = [text_scorer_fingerprint(), version("faster-whisper")] if self.rejoin else []
         return digest_json([version("plait"), *models, self.max_samples, *whisper])
@@ -70,11 +75,7 @@ class SegmentJob:
     def open(self) -> Callable[[int, Report], Done]:
         prepare_worker()
         decode, fingerprint = self.decode.open(), self.fingerprint
-        transcriber = load_transcriber() if self.rejoin else None
-        aligner = self.aligner.load()
-        if isinstance(aligner, RowAligner):
-            raise UserError("align.kind: this aligner takes whole recordings alone; choose another")
-        cutter = Cutter(aligner, self.gate.load(), transcriber, max_samples=self.max_samples)
+        cutter = self._cutter()
 
         def work(number: int, _: Report) -> Done:
             bucket, place = divmod(number, _ROWS_A_BUCKET)
@@ -90,6 +91,15 @@ class SegmentJob:
 
         return work
 
+    def _cutter(self) -> Cutter:
+        if self.aligner is None:
+            return PauseCutter(load_vad(), max_samples=self.max_samples)
+        transcriber = load_transcriber() if self.rejoin else None
+        aligner = self.aligner.load()
+        if isinstance(aligner, RowAligner):
+            raise UserError("align.kind: this aligner takes whole recordings alone; choose another")
+        return TextCutter(aligner, self.gate.load(), transcriber, max_samples=self.max_samples)
+
     def dead_letters(self, shard: int) -> list[DeadLetter]:
         bucket, place = divmod(shard, _ROWS_A_BUCKET)
         row = read_rows(self.spills, bucket)[0][place]
@@ -103,7 +113,7 @@ class SegmentJob:
     def _cut(self, decoded: Utterance, digest: str, cutter: Cutter) -> RecordingCommit:
         row, waveform = decoded.row, decoded.waveform
         try:
-            written = len(written_words(row.text, row.language))
+            written = cutter.written(row)
             standing, lost = cutter.cut(row, waveform)
         except RecordError as error:
             loss = _all_lost(error, row, decoded, cutter)
@@ -171,7 +181,7 @@ def _partly(lost: Lost, written: int) -> Loss:
 
 def _all_lost(error: RecordError, row: SourceRow, decoded: Utterance, cutter: Cutter) -> Loss:
     try:
-        lost = cutter.lost(row.text, written_words(row.text, row.language), decoded.waveform, [])
+        lost = cutter.all_lost(row, decoded.waveform)
     except RecordError:  # a language that nobody can read: its words cannot be counted
         return Loss(error.outcome, STAGE, error.code, error.detail)
     return Loss(error.outcome, STAGE, error.code, error.detail, lost.words, lost.speech_samples)

@@ -64,7 +64,8 @@ class LongformConfig(Section):
 
 
 class SegmentConfig(Section):
-    """A segmentation job: long recordings with their transcripts in, short aligned segments out.
+    """A segmentation job: long recordings with their transcripts in, short aligned segments out; or without, and then
+    segments of speech.
 
     Args:
         output: Folder of the segments, local or in a bucket.
@@ -73,7 +74,8 @@ class SegmentConfig(Section):
         max_duration_s: Longer recordings are filtered.
         engine: Processes on this machine.
         ingest: The corpus, or a list of corpora that are read one after another.
-        align: What finds the times of the words: ``fused``, ``pocketsphinx`` or ``ctc``.
+        align: What finds the times of the words: ``fused``, ``pocketsphinx`` or ``ctc``; null for recordings without
+            transcripts, which are cut at their pauses.
         gate: What segments are rejected.
         longform: How recordings are cut.
     """
@@ -84,7 +86,7 @@ class SegmentConfig(Section):
     max_duration_s: float = Field(default=14_400, gt=0)
     engine: LocalEngineConfig = Field(default_factory=LocalEngineConfig)
     ingest: OneOrSeveral
-    align: SerializeAsAny[BackendConfig]
+    align: SerializeAsAny[BackendConfig] | None
     gate: GateConfig = Field(default_factory=GateConfig)
     longform: LongformConfig = Field(default_factory=LongformConfig)
 
@@ -113,8 +115,7 @@ def load_segment(
     options += [f"engine.workers={workers}"] if workers is not None else []
     data = resolve_backends(read_yaml(path, overrides=[*overrides, *options]), ("align",), where=str(path))
     config = validate(SegmentConfig, data, where=str(path))
-    kind = str(config.align.model_dump().get("kind"))
-    if kind not in ALIGNERS:
+    if config.align is not None and (kind := config.align.model_dump()["kind"]) not in ALIGNERS:
         raise UserError(f"{path}: align.kind: {kind} aligns no part of a recording; choose {', '.join(ALIGNERS)}")
     return config
 
@@ -148,9 +149,14 @@ def _segment(config: SegmentConfig, folder: RunFolder, still_ours: Check) -> dic
     rows_folder = join(folder.work, "rows")
     make_folder(rows_folder)
     write_text(join(config.output, JOB), config.to_yaml())
-    parted = partition(read_all(config.ingest), rows_folder, num_shards=_BUCKETS, limit=config.limit)
+    parted = partition(
+        read_all(config.ingest, needs_text=config.align is not None),
+        rows_folder,
+        num_shards=_BUCKETS,
+        limit=config.limit,
+    )
     job = SegmentJob(
-        decode=Decode(config.max_duration_s),
+        decode=Decode(config.max_duration_s, needs_text=config.align is not None),
         aligner=config.align,  # type: ignore[arg-type]
         gate=config.gate,
         max_samples=int(config.longform.longest_s * SAMPLE_RATE_HZ),

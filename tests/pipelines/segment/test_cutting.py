@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.segment.cutting import Cutter
+from pipelines.segment.cutting import TextCutter
 from schemas.errors import RecordError
 from schemas.records import SourceRow
 from tests.pipelines.segment.test_segment import joined
@@ -41,7 +41,7 @@ def gate():
 
 @pytest.fixture(scope="module")
 def cutter(sphinx, gate):
-    return Cutter(sphinx, gate, None, max_samples=20 * 16_000)
+    return TextCutter(sphinx, gate, None, max_samples=20 * 16_000)
 
 
 def test_a_piece_that_is_rejected_whole_is_parted(cutter, sphinx):
@@ -72,7 +72,7 @@ def test_no_part_of_a_wrong_text_stands(cutter, sphinx):
 
 def test_the_words_of_a_walk_in_two_steps_are_judged_as_they_are(sphinx, gate):
     """Only a choice of readings is worth another alignment."""
-    cutter = Cutter(FakeRefiningAligner(), gate, None, max_samples=20 * 16_000)
+    cutter = TextCutter(FakeRefiningAligner(), gate, None, max_samples=20 * 16_000)
     audio, text = joined(SAID[:1])
     aligned = sphinx.align(audio, verbalise(text, "en")).words
     found, error = cutter._standing(
