@@ -5,7 +5,7 @@ likeliest first.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -122,6 +122,14 @@ def words(text: str) -> Reading:
 def readings(text: str) -> Readings:
     """``a b; c`` -> (a b), (c). An empty one means: not spoken."""
     return tuple(words(part) for part in text.split(";"))
+
+
+def longest(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=len, reverse=True)
+
+
+def any_of(names: Iterable[str]) -> str:
+    return "|".join(map(re.escape, longest(names)))
 
 
 def in_words(number: int, language: str, to: str = "cardinal", **grammar: object) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from itertools import product
 
 from transforms.text.verbalise import Reading
@@ -96,6 +97,13 @@ def mixed(locale: Locale, whole: str, top: str, bottom: str, noun: Noun | None) 
     return unique(*special, *apart, *((*locale.join_mixed(number, tail), *many) for tail in tails))
 
 
+def dotted(locale: Locale, parts: list[str]) -> Readings:
+    point = words(locale.web["."])
+    read = [integers(locale, part)[0] for part in parts]
+    spelled = [by_digit(locale, part) for part in parts]
+    return unique(*(_joined(items, point) for items in (read, spelled)))
+
+
 def vulgar(char: str) -> tuple[str, str]:
     """``¾`` -> 3, 4."""
     top, bottom = unicodedata.normalize("NFKC", char).split("\u2044")
@@ -110,6 +118,10 @@ def roman_value(numeral: str) -> int:
 
 def digits_of(text: str) -> str:
     return re.sub(r"\D", "", text)
+
+
+def _joined(items: Sequence[Reading], by: Reading) -> Reading:
+    return tuple(word for place, item in enumerate(items) for word in ((*by, *item) if place else item))
 
 
 def _pairs(digits: str) -> list[str]:
