@@ -31,7 +31,7 @@ MAX_READINGS = 24
 """Of one slot, where they are combined from several parts."""
 
 _PLAIN = str.maketrans("’‘ʼ＇`´⁄₀₁₂₃₄₅₆₇₈₉", "''''''/0123456789")
-_LETTER = r"[^\W\d_²³¹¼-¾⅐-⅞][̀-ͯ]*"
+_LETTER = r"[^\W\d_²³¹⁰⁴-⁹¼-¾⅐-⅞][̀-ͯ]*"
 WORD = re.compile(rf"(?:{_LETTER})+(?:'(?:{_LETTER})+)*")
 _INSIDE_TAG = r"(?=[^]>}]*[^\W\d_])[\w/-]+"
 _TAG = re.compile(

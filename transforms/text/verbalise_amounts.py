@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 
 from transforms.text.verbalise import MAX_READINGS, Reading, Rule
-from transforms.text.verbalise_locale import Locale, Noun, Readings, any_of, unique, words
+from transforms.text.verbalise_locale import Locale, Money, Noun, Readings, any_of, unique, words
 from transforms.text.verbalise_numbers import (
     BLANKS,
     LONGEST_QUANTITY,
+    POWER,
     VULGAR,
     counted,
     decimals,
@@ -17,17 +19,18 @@ from transforms.text.verbalise_numbers import (
     fraction,
     integers,
     mixed,
+    power_of,
     quantities,
+    share,
     vulgar,
 )
 
 Match = re.Match[str]
 Read = Callable[[Locale, Match], Sequence[Reading]]
 
-_MIXED = (
-    rf"(?<!\d)(?:(?P<whole>\d{{1,9}})[{BLANKS}]?(?P<vulgar>{VULGAR})"
-    rf"|(?P<count>\d{{1,3}})[{BLANKS}](?P<top>\d)/(?P<bottom>\d{{1,2}})(?![\d/]))"
-)
+_VULGAR = rf"(?<!\d)(?:(?P<count>\d{{1,9}})[{BLANKS}]?)?(?P<vulgar>{VULGAR})"
+_MIXED = rf"(?<!\d)(?P<count>\d{{1,3}})[{BLANKS}](?P<top>\d)/(?P<bottom>\d{{1,2}})(?![\d/])"
+_FRACTION = r"(?<![\d/])(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?![\d/])"
 _CODE_CONTEXT = re.compile(
     r"\b(?:extensi[oó]n|clave|c[oó]digo|pin|contraseña|marque|poste|code|composez|mot de passe|durchwahl|kennwort|"
     r"passwort|nebenstelle|wählen sie|interno|codice|digitare|password|номер|код|пароль|пин|добавочный|наберите)\W*$",
@@ -40,26 +43,34 @@ def rule_of(locale: Locale, pattern: str, read: Read, flags: int = 0, *, joins_n
 
 
 def amounts(locale: Locale) -> tuple[Rule, ...]:
-    """Rules in order of precedence: a number with what goes with it before the number alone."""
+    """Rules in order of precedence: a number with what goes with it before the number alone.
+
+    A quantity, a scale and what is counted are one slot, whatever they are written with: ``$-5``, ``½ km``,
+    ``2,5 millones de €``.
+    """
     number = _number(locale)
-    signs = any_of(locale.currencies)
-    units = any_of(locale.units)
+    signs, units = any_of(locale.currencies), any_of(locale.units)
+    scale = rf"[{BLANKS}]?(?P<scale>{any_of(locale.scales)})(?![^\W_])"
+    link = rf"[{BLANKS}](?:{locale.link})(?=(?:{units}|{signs})(?![^\W_]))"
+    name = rf"[{BLANKS}]?(?P<name>(?>{units}|{signs}))"
+    tail = rf"(?:{scale}(?:{link})?)?(?:{name}(?![^\W_]))?"
 
     def rule(pattern: str, read: Read, *, joins_next: bool = False) -> Rule:
         return rule_of(locale, pattern, read, joins_next=joins_next)
 
     return (
-        rule(rf"(?:(?P<sign>{signs})\s?)?{_MIXED}(?:[{BLANKS}]?(?P<name>{units}|{signs})(?![^\W_]))?", _mixed),
-        rule(rf"(?P<sign>{signs})\s?{number}(?:\s(?P<scale>{locale.scale})\b)?", _currency),
-        rule(rf"{number}(?:\s(?P<scale>{locale.scale}))?\s?(?P<sign>{signs})(?![^\W_])", _currency),
         rule(rf"(?<!\d)(?P<n>\d{{1,9}})(?P<ending>{locale.ordinal_endings})(?![^\W_])", _ordinal),
-        rule(r"(?<![\d/])(\d{1,3})/(\d{1,3})(?![\d/])", lambda locale, match: fraction(locale, *match.groups())),
-        rule(rf"{number}[{BLANKS}]?(?P<unit>{units})(?![^\W_])", _measure),
+        *(
+            rule(rf"(?P<sign>{signs})[{BLANKS}]?(?P<minus>[-−])?{quantity}(?:{scale})?", _amount)
+            for quantity in (_VULGAR, _MIXED, number)
+        ),
         rule(r"\d+(?:\.\d+){2,}", _dotted_unless_grouped),
-        rule(number, _plain_number),
+        rule(rf"{number}(?:{name})?(?={POWER})", lambda locale, match: _amount(locale, match)[:1], joins_next=True),
+        *(rule(quantity + tail, _amount) for quantity in (_VULGAR, _MIXED, _FRACTION, number)),
         rule(r"(?<![^\W_])[.,](?P<part>\d+)", lambda locale, match: decimals(locale, "", match["part"])),
-        rule(rf"[-−](?=[.,]?\d|{VULGAR}|(?:{signs})\s?\d)", _minus, joins_next=True),
+        rule(rf"[-−+](?=[.,]?\d|{VULGAR}|(?:{signs})[{BLANKS}]?\d)", _sign, joins_next=True),
         rule(r"[-–](?=\d)", _range),
+        *(rule(rf"(?P<power>{POWER}){counted}", _power) for counted in (rf"(?:{name}(?![^\W_]))", "")),
     )
 
 
@@ -76,23 +87,66 @@ def _parts(match: Match) -> tuple[str, str]:
     return digits_of(match["whole"]), match["part"] or ""
 
 
-def _currency(locale: Locale, match: Match) -> Readings:
-    """``5,50 €`` -> cinco euros con cincuenta; ``2,5 millones de euros``."""
+def _amount(locale: Locale, match: Match) -> Readings:
+    """Any quantity with its scale and what it counts; what is only ``½`` is left to the symbols."""
+    found = match.groupdict()
+    name = found.get("sign") or found.get("name") or ""
+    money = locale.currencies.get(name)
+    noun = money.unit if money else locale.units.get(name)
+    written = found.get("scale")
+    if written:
+        scale = locale.scales[written]
+        linked = words if scale.one == scale.many else locale.of
+        last = linked(noun.many) if noun else ()
+        scale = _as_written(scale, written)
+        genders = (scale, replace(scale, gender=""))
+        said = unique(*((*reading, *last) for counted in genders for reading in _counted(locale, match, counted)))
+    elif money and len(found.get("part") or "") == 2:
+        said = _money(locale, match, money)
+    else:
+        said = _counted(locale, match, noun)
+    minus = words(locale.minus) if found.get("minus") else ()
+    return tuple((*minus, *reading) for reading in said)
+
+
+def _as_written(noun: Noun, written: str) -> Noun:
+    """A form of the noun is said as it is written; an abbreviation as the number asks for it."""
+    word = written.lower()
+    return Noun(noun.gender, word, word, word) if word in (noun.one, noun.few, noun.many) else noun
+
+
+def _counted(locale: Locale, match: Match, noun: Noun | None) -> Readings:
+    """The quantity of a match, in words that agree with the noun, and the noun where there is one."""
+    found = match.groupdict()
+    if "whole" not in found:
+        return _parts_of_one(locale, found, noun)
+    if noun is None:
+        return _plain_number(locale, match)
     whole, part = _parts(match)
-    if _is_grouped(match) and not match["scale"]:
+    if _is_grouped(match) and not found.get("scale"):
         whole, part = whole + part, ""
-    money = locale.currencies[match["sign"]]
-    scale = match["scale"]
-    if scale:
-        numbers = decimals(locale, whole, part) if part else quantities(locale, whole, "m")
-        noun = locale.of(money.unit.many)
-        if scale in locale.units:
-            return unique(*((*number, *noun) for number in counted(locale, whole, part, locale.units[scale])))
-        return unique(*((*number, *words(scale), *noun) for number in numbers))
-    if not part:
-        return counted(locale, whole, "", money.unit)
-    if len(part) != 2:
-        return counted(locale, whole, part, money.unit)
+    said = counted(locale, whole, part, noun)
+    return said if part else unique(*_governed(locale, match, whole, noun), *said)
+
+
+def _parts_of_one(locale: Locale, found: dict[str, str | None], noun: Noun | None) -> Readings:
+    """``½ km``, ``2½``; ``3 1/2``, which may be two numbers."""
+    whole, sign = found.get("count"), found.get("vulgar")
+    top, bottom = vulgar(sign) if sign else (found["top"] or "", found["bottom"] or "")
+    if whole is None:
+        bare = () if sign else fraction(locale, top, bottom)
+        return share(locale, top, bottom, noun) if noun else bare
+    if sign:
+        return mixed(locale, whole, top, bottom, noun)
+    if f"{top}/{bottom}" not in locale.mixed:
+        return ()
+    last = (*quantities(locale, whole)[0], *fraction(locale, top, bottom)[0])
+    return unique(*mixed(locale, whole, top, bottom, noun), last)
+
+
+def _money(locale: Locale, match: Match, money: Money) -> Readings:
+    """``5,50 €`` -> cinco euros con cincuenta."""
+    whole, part = _parts(match)
     units = counted(locale, whole, "", money.unit)
     if int(part) == 0:
         return units
@@ -104,30 +158,20 @@ def _currency(locale: Locale, match: Match) -> Readings:
 
 
 def _ordinal(locale: Locale, match: Match) -> Readings:
-    return locale.ordinal(int(match["n"]), match["ending"])
+    signed = match.string[: match.start()].endswith(("-", "−", "+"))
+    return () if signed else locale.ordinal(int(match["n"]), match["ending"])
 
 
-def _mixed(locale: Locale, match: Match) -> Readings:
-    """``2½``; ``3 1/2``, which may be two numbers."""
-    sign, name, whole = match["sign"], match["name"], match["whole"] or match["count"]
-    noun = locale.currencies[sign].unit if sign else locale.units.get(name or "")
-    if name in locale.currencies:
-        noun = locale.currencies[name].unit
-    if match["vulgar"]:
-        return mixed(locale, whole, *vulgar(match["vulgar"]), noun)
-    top, bottom = match["top"], match["bottom"]
-    if f"{top}/{bottom}" not in locale.mixed:
+def _power(locale: Locale, match: Match) -> Readings:
+    """``10⁻⁶ m`` -> ten to the minus six meters."""
+    written, name = match["power"], match.groupdict().get("name")
+    exponent = power_of(match)
+    if exponent == 1 or (name and not match.string[match.start() - 1].isdigit()):
         return ()
-    last = (*quantities(locale, whole)[0], *fraction(locale, top, bottom)[0])
-    return unique(*mixed(locale, whole, top, bottom, noun), last)
-
-
-def _measure(locale: Locale, match: Match) -> Readings:
-    whole, part = _parts(match)
-    if _is_grouped(match):
-        whole, part = whole + part, ""
-    said = counted(locale, whole, part, locale.units[match["unit"]])
-    return said if part else unique(*_governed(locale, match, whole, locale.units[match["unit"]]), *said)
+    noun = locale.units.get(name or "")
+    last = words(noun.many) if noun else ()
+    said = locale.symbols.get(written) or locale.power(words(locale.minus) if exponent < 0 else (), abs(exponent))
+    return tuple((*reading, *last) for reading in said)
 
 
 def _plain_number(locale: Locale, match: Match) -> Readings:
@@ -167,9 +211,13 @@ def _dotted_unless_grouped(locale: Locale, match: Match) -> Readings:
     return () if grouped else dotted(locale, parts)
 
 
-def _minus(locale: Locale, match: Match) -> Readings:
+def _sign(locale: Locale, match: Match) -> Readings:
     before = match.string[: match.start()]
-    return (words(locale.minus),) if not before or before[-1].isspace() or before[-1] in "([" else ()
+    return (
+        (words(locale.plus if match[0] == "+" else locale.minus),)
+        if not before or before[-1].isspace() or before[-1] in "(["
+        else ()
+    )
 
 
 def _range(locale: Locale, match: Match) -> Readings:

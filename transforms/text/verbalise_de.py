@@ -137,7 +137,12 @@ LOCALE = Locale(
     plus="plus",
     to=("bis", ""),
     money_joins=("", "und"),
-    scale="tausend|Millionen|Million|Mio\\.|Milliarden|Milliarde|Mrd\\.|Billionen",
+    scales=nouns(
+        """tausend Tausend Tsd. | n | tausend | tausend
+        Million Millionen Mio. Mio | f | million | millionen
+        Milliarde Milliarden Mrd. Mrd | f | milliarde | milliarden
+        Billion Billionen Bio. | f | billion | billionen"""
+    ),
     of=lambda name: words(name),
     over="durch",
     fractions=entries(
@@ -150,6 +155,12 @@ LOCALE = Locale(
         1/8 | ein achtel
         1/10 | ein zehntel"""
     ),
+    shares=entries(
+        """1/2 m | ein halber; einen halben; einem halben
+        1/2 f | eine halbe; einer halben
+        1/2 n | ein halbes; einem halben"""
+    ),
+    power=lambda minus, number: (("hoch", *minus, *cardinal(number, "")[0]),),
     mixed=entries(
         """1 1/2 | eineinhalb; anderthalb
         1/2 | einhalb
@@ -205,9 +216,7 @@ LOCALE = Locale(
         kW | n | kilowatt | kilowatt
         kWh | f | kilowattstunde | kilowattstunden
         V | n | volt | volt
-        PS | f | pe es | pe es
-        Mio. | f | million | millionen
-        Mrd. | f | milliarde | milliarden"""
+        PS | f | pe es | pe es"""
     ),
     symbols=entries(
         """& | und
@@ -226,7 +235,7 @@ LOCALE = Locale(
         × | mal
         ÷ | geteilt durch
         ± | plus minus
-        ² | quadrat; hoch zwei
+        ² | hoch zwei; quadrat
         ³ | hoch drei
         ½ | ein halb; einhalb; eine halbe
         ¼ | ein viertel

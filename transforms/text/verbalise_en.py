@@ -212,7 +212,6 @@ LANGUAGE = Language(
             re.I,
         ),
         rule(r"(?<!\d)(\d{2}(?:\d0)?)'?s\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []),
-        rule(r"(?<!\d)(\d{1,2})/(\d{1,3})(?![\d/])", lambda match: fraction(match.group(1), match.group(2))),
         *NUMBERS,
         rule(r"[-–](?=\d)", _range),
         rule(_NOT_IN_WORD + r"[IVX]{1,7}(?![^\W_])(?!\.[A-Z]|')", _roman),

@@ -5,25 +5,29 @@ from collections.abc import Callable, Sequence
 from itertools import islice, product
 
 from transforms.text.verbalise import Reading, Rule
-from transforms.text.verbalise_en_numbers import decimal, fraction, integer, mixed, quantity, two_digits
-from transforms.text.verbalise_en_words import CURRENCIES, SCALES, UNITS
-from transforms.text.verbalise_numbers import BLANKS, VULGAR, digits_of, vulgar
+from transforms.text.verbalise_en_numbers import decimal, fraction, integer, mixed, ordinal, quantity, share, two_digits
+from transforms.text.verbalise_en_words import CURRENCIES, SCALES, SYMBOLS, UNITS
+from transforms.text.verbalise_numbers import BLANKS, POWER, VULGAR, digits_of, power_of, vulgar
 
 Readings = list[Reading]
 _IN_GROUPS = rf"(?<!\d[{BLANKS}])\d{{1,3}}(?:[{BLANKS}]\d{{3}})+(?![{BLANKS}]?\d|-\d{{3}}-|-\d{{4}}|(?:st|nd|rd|th)\b)"
 _NUMBER = rf"(?P<whole>\d{{1,3}}(?:,\d{{3}})+(?!\d)|{_IN_GROUPS}|\d+)(?:\.(?P<part>\d+))?"
-_WITH_COMMA = rf"(?<!\d,)(?P<whole>\d{{1,3}}(?:[.{BLANKS}]\d{{3}})+|\d+),(?P<part>\d{{1,2}})(?![\d,])"
-_MIXED = (
-    rf"(?<!\d)(?:(?P<whole>\d{{1,3}}(?:,\d{{3}})+|\d+)[{BLANKS}]?(?P<vulgar>{VULGAR})"
-    rf"|(?P<count>\d{{1,3}})[{BLANKS}-](?P<top>\d{{1,2}})/(?P<bottom>[234568]|10|16|32|64)(?![\d/]))"
-)
-_SCALE = r"(?:\s?(?P<scale>hundred|thousand|million|billion|trillion|[kKmM]|[bB]n?|[tT]n?)(?![^\W_]))?"
+_WITH_COMMA = rf"(?<!\d,)(?P<whole>\d{{1,3}}(?:[.{BLANKS}]\d{{3}})+|\d+),(?P<part>\d{{1,2}})(?!,?\d)"
+_POINTED = r"(?<!\d)(?P<whole>)\.(?P<part>\d+)"
+_VULGAR = rf"(?<!\d)(?:(?P<count>\d{{1,3}}(?:,\d{{3}})+|\d+)[{BLANKS}]?)?(?P<vulgar>{VULGAR})"
+_MIXED = rf"(?<!\d)(?P<count>\d{{1,3}})[{BLANKS}-](?P<top>\d{{1,2}})/(?P<bottom>[234568]|10|16|32|64)(?![\d/])"
+_FRACTION = r"(?<!\d)(?P<top>\d{1,2})/(?P<bottom>\d{1,3})(?![\d/])"
+_SCALE = r"(?:\s?(?P<scale>hundred|thousand|million|billion|trillion|bn)(?![^\W_]))?"
+_MONEY_SCALE = r"(?:\s?(?P<scale>hundred|thousand|million|billion|trillion|[kKmM]|[bB]n?|[tT]n?)(?![^\W_]))?"
 _CURRENCY_SIGNS = "|".join(map(re.escape, CURRENCIES))
 _UNIT_NAMES = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
+_SIGN = rf"(?P<sign>{_CURRENCY_SIGNS})"
+_UNIT = rf"\s?(?P<unit>(?>{_UNIT_NAMES}))"
 _CODE_CONTEXT = re.compile(
     r"\b(?:extensions?|ext\.?|pin|passwords?|passcode|code|dial|numbers?|no\.?|channel|room|flight|call|#)\W*$", re.I
 )
 _MOST_APART = 8
+_MINUS = ("minus", "negative")
 
 
 def rule(
@@ -32,19 +36,58 @@ def rule(
     return Rule(re.compile(pattern, flags), read, joins_next)
 
 
-def _currency(match: re.Match[str]) -> Readings:
-    """``$5.50`` -> five dollars and fifty cents; ``$2.5 million`` -> two point five million dollars."""
-    one, many, cent, cents = (tuple(name.split()) for name in CURRENCIES[match.group("sign")])
-    whole, part, scale = digits_of(match.group("whole")), match.group("part"), match.group("scale")
-    if scale:
-        number = decimal(whole, part)[0] if part else quantity(whole)
-        return [(*number, SCALES.get(scale.lower(), scale.lower()), *many)]
-    noun = one if int(whole) == 1 else many
-    units = (*quantity(whole), *noun)
-    if not part:
-        return [units, *((*reading, *noun) for reading in _counts(match))]
-    if len(part) != 2:
-        return [(*decimal(whole, part)[0], *many)]
+def _amount(match: re.Match[str]) -> Readings:
+    """A quantity with its scale and what it counts: ``$-5``, ``½ km``, ``2.5 million km``."""
+    found = match.groupdict()
+    sign, unit, scale = found.get("sign"), found.get("unit"), found.get("scale")
+    one, many = CURRENCIES[sign][:2] if sign else UNITS[unit] if unit else ("", "")
+    scale = SCALES.get(scale.lower(), scale.lower()) if scale else ""
+    if "whole" not in found:
+        said = _parts_of_one(found, scale or one, f"{scale} {many}".split(), many.split() if scale else [])
+    elif not scale and not one:
+        said = _plain_number(match)
+    elif sign and not scale and len(found["part"] or "") == 2:
+        said = _money(match, sign)
+    else:
+        said = _counted(match, one, many, scale)
+    minus = ("minus",) if found.get("minus") else ()
+    return [(*minus, *reading) for reading in said]
+
+
+def _counted(match: re.Match[str], one: str, many: str, scale: str) -> Readings:
+    """``5 km``, ``30%``, ``44.1 kHz``, ``5 million km``."""
+    whole, part = digits_of(match["whole"]), match["part"]
+    numbers = (
+        decimal(whole, part)
+        if part
+        else [*([quantity(whole)] if match.groupdict().get("sign") else []), *_counts(match)]
+    )
+    name = one if whole == "1" and not part and not scale else many
+    return [(*number, *scale.split(), *name.split()) for number in numbers]
+
+
+def _parts_of_one(found: dict[str, str | None], one: str, counted: list[str], last: list[str]) -> Readings:
+    """``½ km``, ``2½ km``; ``3 1/2``, which may be two numbers. What is only ``½`` is left to the symbols."""
+    written, whole = found.get("vulgar"), digits_of(found.get("count") or "")
+    top, bottom = vulgar(written) if written else (found["top"] or "", found["bottom"] or "")
+    if not whole and not one:
+        return [] if written else list(fraction(top, bottom))
+    if not whole:
+        return [(*number, *last) for number in share(top, bottom, one)]
+    if not 0 < int(top) < int(bottom):
+        return []
+    said = [(*number, *counted) for number in mixed(whole, top, bottom)]
+    return said if written else [*said, (*quantity(whole), *fraction(top, bottom)[0], *counted)]
+
+
+def _money(match: re.Match[str], sign: str) -> Readings:
+    """``$5.50`` -> five dollars and fifty cents; ``$.75`` -> seventy five cents."""
+    one, many, cent, cents = (tuple(name.split()) for name in CURRENCIES[sign])
+    whole, part = digits_of(match["whole"]), match["part"]
+    if not whole:
+        pointed = [(*number, *many) for number in decimal("", part)]
+        return [(*quantity(part), *(cent if int(part) == 1 else cents)), *pointed] if int(part) else pointed
+    units = (*quantity(whole), *(one if int(whole) == 1 else many))
     small = quantity(part)
     if int(part) == 0:
         return [units]
@@ -54,38 +97,27 @@ def _currency(match: re.Match[str]) -> Readings:
     return [*small_alone, *mixed]
 
 
-def _part_of_currency(match: re.Match[str]) -> Readings:
-    """``$.75`` -> seventy five cents; ``$.5 million`` -> point five million dollars."""
-    _, many, cent, cents = (tuple(name.split()) for name in CURRENCIES[match.group("sign")])
-    part, scale = match.group("part"), match.group("scale")
-    scaled = (SCALES.get(scale.lower(), scale.lower()),) if scale else ()
-    pointed = [(*number, *scaled, *many) for number in decimal("", part)]
-    if scale or len(part) != 2 or int(part) == 0:
-        return pointed
-    return [(*quantity(part), *(cent if int(part) == 1 else cents)), *pointed]
-
-
-def _mixed_amount(match: re.Match[str]) -> Readings:
-    """``2½ km``, ``$2½ million``; ``3 1/2``, which may be two numbers."""
-    groups = match.groupdict()
-    whole = digits_of(groups["whole"] or groups["count"])
-    top, bottom = vulgar(groups["vulgar"]) if groups["vulgar"] else (groups["top"], groups["bottom"])
-    if not 0 < int(top) < int(bottom):
+def _power(match: re.Match[str]) -> Readings:
+    """``10⁻⁶ m`` -> ten to the minus six meters."""
+    written, unit = match["power"], match.groupdict().get("unit")
+    exponent = power_of(match)
+    if exponent == 1 or (unit and not match.string[match.start() - 1].isdigit()):
         return []
-    sign, unit, scale = groups.get("sign"), groups.get("unit"), groups.get("scale")
-    scaled = (SCALES.get(scale.lower(), scale.lower()),) if scale else ()
-    many = (CURRENCIES[sign][1] if sign else UNITS[unit][1] if unit else "").split()
-    said = [(*number, *scaled, *many) for number in mixed(whole, top, bottom)]
-    return said if groups["vulgar"] else [*said, (*quantity(whole), *fraction(top, bottom)[0], *scaled, *many)]
-
-
-def _measure(match: re.Match[str]) -> Readings:
-    """``5 km``, ``30%``, ``44.1 kHz``."""
-    whole, part = digits_of(match.group("whole")), match.group("part")
-    one, many = UNITS[match.group("unit")]
-    numbers = decimal(whole, part) if part else _counts(match)
-    name = one if whole == "1" and not part else many
-    return [(*number, *name.split()) for number in numbers]
+    last = UNITS[unit][1].split() if unit else []
+    count = quantity(str(abs(exponent)))
+    if written in SYMBOLS:
+        said = [tuple(reading.split()) for reading in SYMBOLS[written]]
+    elif exponent < 0:
+        said = [(*to, minus, *count) for to in (("to", "the"), ("to", "the", "power", "of")) for minus in _MINUS]
+    else:
+        order = ordinal(str(exponent))
+        said = [
+            ("to", "the", *order),
+            ("to", "the", *order, "power"),
+            ("to", "the", "power", "of", *count),
+            ("to", "the", *count),
+        ]
+    return [(*reading, *last) for reading in said]
 
 
 def _plain_number(match: re.Match[str]) -> Readings:
@@ -113,25 +145,30 @@ def _counts(match: re.Match[str], *, as_code: bool = False) -> Sequence[Reading]
     return [*apart, *said] if as_code or len(groups[0]) == 3 else [*said, *apart]
 
 
-def _minus(match: re.Match[str]) -> Readings:
+def _sign(match: re.Match[str]) -> Readings:
     before = match.string[: match.start()]
-    return [("minus",), ("negative",)] if not before or before[-1].isspace() or before[-1] in "([" else []
+    signs = ("plus",) if match[0] == "+" else _MINUS
+    return [(sign,) for sign in signs] if not before or before[-1].isspace() or before[-1] in "([" else []
+
+
+def _rules(*patterns: str) -> tuple[Rule, ...]:
+    return tuple(rule(pattern, _amount) for pattern in patterns)
 
 
 MONEY = (
-    rule(rf"(?P<sign>{_CURRENCY_SIGNS})\s?{_MIXED}{_SCALE}", _mixed_amount),
-    rule(rf"{_MIXED}{_SCALE}\s?(?P<sign>{_CURRENCY_SIGNS})(?![^\W_])", _mixed_amount),
-    rule(rf"{_MIXED}(?:\s?(?P<unit>{_UNIT_NAMES})(?![^\W_]))?", _mixed_amount),
-    rule(rf"(?P<sign>{_CURRENCY_SIGNS})\s?{_WITH_COMMA}{_SCALE}", _currency),
-    rule(rf"{_WITH_COMMA}{_SCALE}\s?(?P<sign>{_CURRENCY_SIGNS})(?![^\W_])", _currency),
-    rule(rf"(?P<sign>{_CURRENCY_SIGNS})\s?{_NUMBER}{_SCALE}", _currency),
-    rule(rf"(?P<sign>{_CURRENCY_SIGNS})\s?\.(?P<part>\d+){_SCALE}", _part_of_currency),
-    rule(rf"{_NUMBER}{_SCALE}\s?(?P<sign>{_CURRENCY_SIGNS})(?![^\W_])", _currency),
+    *_rules(
+        *(
+            rf"{_SIGN}\s?(?P<minus>[-−])?{number}{_MONEY_SCALE}"
+            for number in (_VULGAR, _MIXED, _WITH_COMMA, _NUMBER, _POINTED)
+        )
+    ),
+    *_rules(*(rf"{number}{_MONEY_SCALE}\s?{_SIGN}(?![^\W_])" for number in (_VULGAR, _MIXED, _WITH_COMMA, _NUMBER))),
+    *_rules(*(rf"{number}{_SCALE}(?:{_UNIT}(?![^\W_]))?" for number in (_VULGAR, _MIXED))),
 )
 NUMBERS = (
-    rule(rf"{_WITH_COMMA}\s?(?P<unit>{_UNIT_NAMES})(?![^\W_])", _measure),
-    rule(rf"{_NUMBER}\s?(?P<unit>{_UNIT_NAMES})(?![^\W_])", _measure),
-    rule(_NUMBER, _plain_number),
-    rule(r"(?<!\d)\.(\d+)", lambda match: decimal("", match.group(1))),
-    rule(rf"[-−](?=\.?\d|{VULGAR}|(?:{_CURRENCY_SIGNS})\s?\.?\d)", _minus, joins_next=True),
+    rule(rf"{_NUMBER}(?:{_UNIT})?(?={POWER})", lambda match: _amount(match)[:1], joins_next=True),
+    *_rules(rf"{_FRACTION}{_SCALE}(?:{_UNIT}(?![^\W_]))?", rf"{_WITH_COMMA}{_SCALE}{_UNIT}(?![^\W_])"),
+    *_rules(rf"{_NUMBER}{_SCALE}(?:{_UNIT}(?![^\W_]))?", _POINTED),
+    rule(rf"[-−+](?=\.?\d|{VULGAR}|(?:{_CURRENCY_SIGNS})\s?\.?\d)", _sign, joins_next=True),
+    *(rule(rf"(?P<power>{POWER}){counted}", _power) for counted in (rf"{_UNIT}(?![^\W_])", "")),
 )

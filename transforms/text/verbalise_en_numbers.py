@@ -66,6 +66,19 @@ def mixed(whole: str, numerator: str, denominator: str) -> Sequence[Reading]:
     return [(*quantity(whole), "and", *name) for name in named]
 
 
+def share(numerator: str, denominator: str, of: str) -> Sequence[Reading]:
+    """``½ km`` -> half a kilometer | one half kilometer; ``¾ km`` -> three quarters of a kilometer."""
+    article = "an" if of[0] in "aeio" or of.startswith("hour") else "a"
+    whole = tuple(of.split())
+    half = [("half", article, *whole)] if (int(numerator), int(denominator)) == (1, 2) else []
+    named = fraction(numerator, denominator)
+    return [
+        *half,
+        *((*number, "of", article, *whole) for number in named[:2]),
+        *((*number, *whole) for number in named),
+    ]
+
+
 def _named_fraction(numerator: str, denominator: str) -> list[Reading]:
     top, bottom, plural = quantity(numerator), int(denominator), int(numerator) != 1
     names: list[Reading] = [_FRACTION_NAMES[bottom][plural : plural + 1]] if bottom in _FRACTION_NAMES else []

@@ -91,6 +91,13 @@ def roman(number: int, match: re.Match[str]) -> Readings:
     return unique(*counted, *spoken) if before.endswith(("siglo", "siglos", "capítulo")) else unique(*spoken, *counted)
 
 
+def power(minus: Reading, number: int) -> Readings:
+    """``10⁴`` -> a la cuarta | elevado a cuatro."""
+    counted = (*minus, *cardinal(number, "")[0])
+    named = () if minus or number > 10 else (("a", "la", *ordinal(number, "ª")[0]),)
+    return (*named, ("elevado", "a", *counted), ("a", "la", *counted))
+
+
 LOCALE = Locale(
     code="es",
     cardinal=cardinal,
@@ -111,7 +118,13 @@ LOCALE = Locale(
     plus="más",
     to=("a", "al", ""),
     money_joins=("con", "y", ""),
-    scale="mil|mill[oó]n|millones|mil millones|bill[oó]n|billones",
+    scales=nouns(
+        """mil | m | mil | mil
+        millón millon millones | m | millón | millones
+        mil_millones | m | mil millón | mil millones
+        billón billon billones | m | billón | billones"""
+    ),
+    link="de ",
     of=lambda name: ("de", *words(name)),
     over="sobre",
     fractions=entries(
@@ -124,8 +137,14 @@ LOCALE = Locale(
         1/8 | un octavo
         1/10 | un décimo"""
     ),
+    shares=entries(
+        """1/2 m | medio; un medio
+        1/2 f | media; una media"""
+    ),
+    power=power,
     mixed=entries(
         """1/2 | y medio; y media
+        1/2 f | y media; y medio
         1/3 | y un tercio
         2/3 | y dos tercios
         1/4 | y cuarto; y un cuarto

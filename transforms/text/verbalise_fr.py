@@ -136,7 +136,13 @@ LOCALE = Locale(
     plus="plus",
     to=("à", ""),
     money_joins=("", "et"),
-    scale="mille|millions?|milliards?|billions?",
+    scales=nouns(
+        """mille | m | mille | mille
+        million millions M | m | million | millions
+        milliard milliards Md Mds | m | milliard | milliards
+        billion billions | m | billion | billions"""
+    ),
+    link="de |d'",
     of=of,
     over="sur",
     fractions=entries(
@@ -149,8 +155,16 @@ LOCALE = Locale(
         1/8 | un huitième
         1/10 | un dixième"""
     ),
+    shares=entries(
+        """1/2 m | un demi; demi
+        1/2 f | une demi; demi; une demie"""
+    ),
+    power=lambda minus, number: tuple(
+        (*words(to), *minus, *cardinal(number, "m")[0]) for to in ("puissance", "à la puissance", "exposant")
+    ),
     mixed=entries(
         """1/2 | et demi; et demie
+        1/2 f | et demie; et demi
         1/3 | et un tiers; un tiers
         2/3 | et deux tiers; deux tiers
         1/4 | et quart; un quart; et un quart

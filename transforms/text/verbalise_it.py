@@ -89,6 +89,13 @@ def of(name: str) -> Reading:
     return ("di", *words(name))
 
 
+def power(minus: Reading, number: int) -> Readings:
+    """``10⁴`` -> alla quarta | elevato a quattro."""
+    counted = (*minus, *cardinal(number, "")[0])
+    named = ("alla", *minus, *ordinal(number, "ª")[0])
+    return (("alla", *counted), named, ("elevato", "alla", *counted)) if minus else (named, ("elevato", "a", *counted))
+
+
 LOCALE = Locale(
     code="it",
     cardinal=cardinal,
@@ -106,7 +113,12 @@ LOCALE = Locale(
     plus="più",
     to=("a", ""),
     money_joins=("e", "", "virgola"),
-    scale="mila|milion[ei]|miliard[oi]|mln|mld",
+    scales=nouns(
+        """mila | m | mila | mila
+        milione milioni mln mln. | m | milione | milioni
+        miliardo miliardi mld mld. | m | miliardo | miliardi"""
+    ),
+    link="di ",
     of=of,
     over="su",
     fractions=entries(
@@ -119,8 +131,14 @@ LOCALE = Locale(
         1/8 | un ottavo
         1/10 | un decimo"""
     ),
+    shares=entries(
+        """1/2 m | mezzo; un mezzo
+        1/2 f | mezza; una mezza"""
+    ),
+    power=power,
     mixed=entries(
         """1/2 | e mezzo; e mezza
+        1/2 f | e mezza; e mezzo
         1/3 | e un terzo
         2/3 | e due terzi
         1/4 | e un quarto
@@ -139,6 +157,7 @@ LOCALE = Locale(
         ‰ | m | per mille | per mille
         °C | m | grado celsius | gradi celsius
         °F | m | grado fahrenheit | gradi fahrenheit
+        ° | m | grado | gradi
         mm | m | millimetro | millimetri
         cm | m | centimetro | centimetri
         m mt | m | metro | metri
@@ -171,9 +190,7 @@ LOCALE = Locale(
         W | m | watt | watt
         kW | m | chilowatt | chilowatt
         kWh | m | chilowattora | chilowattora
-        V | m | volt | volt
-        mln | m | milione | milioni
-        mld | m | miliardo | miliardi"""
+        V | m | volt | volt"""
     ),
     symbols=entries(
         """& | e; e commerciale

@@ -54,8 +54,12 @@ class Locale:
         date: Day, month, year as written to readings.
         year: Readings of four digits that are likely a year, tried first.
         money_joins: What may stand between units and hundredths; empty for nothing.
-        scale: Pattern of the words million, billion ... as written after a number.
-        of: What links such a word with a noun.
+        scales: The words million, billion ... as written after a number.
+        of: What links such a word, and a fraction, with a noun.
+        link: Pattern of what is written between such a word and a noun.
+        shares: Fractions that agree with what they are of (``1/2 f``), then said without a link.
+        share_form: The form of a noun behind a fraction.
+        power: A raised number, given the word minus or nothing and how much.
         phone_patterns: Patterns of this country's telephone numbers.
         phone_in_groups: Numbers are read by the groups in which they are written.
         letters: Names of letters.
@@ -65,7 +69,8 @@ class Locale:
         capitals: Words in capitals that are said as words.
         governed: How the words before a number (the text up to it) decline it: a number and what it counts, or None, to
             readings that then come first.
-        mixed: What is said of a fraction behind a whole number (``1/2``); or of both where special (``1 1/2``).
+        mixed: What is said of a fraction behind a whole number (``1/2``, or ``1/2 f`` where it agrees); or of both
+            where special (``1 1/2``).
         noun_before_fraction: ``dos kilómetros y medio``, rather than the noun behind both.
         join_mixed: A whole number and the words of its fraction, as they are joined.
         rules: The language's own rules, before all common ones.
@@ -86,8 +91,9 @@ class Locale:
     plus: str
     to: tuple[str, ...]
     money_joins: tuple[str, ...]
-    scale: str
+    scales: Mapping[str, Noun]
     of: Callable[[str], Reading]
+    power: Callable[[Reading, int], Readings]
     over: str
     fractions: Mapping[str, Readings]
     currencies: Mapping[str, Money]
@@ -110,6 +116,9 @@ class Locale:
     governed: Callable[[str, int, Noun | None], Readings] = field(default=lambda before, number, noun: ())
     mixed: Mapping[str, Readings] = field(default_factory=dict)
     noun_before_fraction: bool = False
+    shares: Mapping[str, Readings] = field(default_factory=dict)
+    share_form: Callable[[Noun], str] = field(default=lambda noun: noun.one)
+    link: str = ""
     join_mixed: Callable[[Reading, Reading], Reading] = field(default=lambda whole, tail: (*whole, *tail))
     rules: tuple[Rule, ...] = ()
 
@@ -150,11 +159,14 @@ def entries(table: str) -> dict[str, Readings]:
 
 
 def nouns(table: str) -> dict[str, Noun]:
-    """``signs | gender | one | many`` or ``signs | gender | one | few | many``; several signs are parted by blanks."""
+    """``signs | gender | one | many`` or ``signs | gender | one | few | many``; several signs are parted by blanks.
+
+    A blank inside a sign is written ``_``.
+    """
     found: dict[str, Noun] = {}
     for signs, gender, one, *others in rows(table):
         for sign in signs.split():
-            found[sign] = Noun(gender, one, others[0], others[-1])  # type: ignore[arg-type]
+            found[sign.replace("_", " ")] = Noun(gender, one, others[0], others[-1])  # type: ignore[arg-type]
     return found
 
 

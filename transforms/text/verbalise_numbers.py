@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 from transforms.text.verbalise import Reading
@@ -12,6 +12,9 @@ BLANKS = " \u00a0\u2009\u202f"
 """What parts thousands in many languages."""
 VULGAR = "[\u00bc-\u00be\u2150-\u215e]"
 """A fraction in one character."""
+POWER = "[\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+"
+"""Raised digits."""
+_RAISED = re.compile(r"(?:\d|\)|(?<![^\W_])[^\W\d_]|\d\s?[^\W\d_]{1,3}(?:/[^\W\d_])?)$")
 LONGEST_QUANTITY = 15
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 
@@ -87,12 +90,20 @@ def fraction(locale: Locale, top: str, bottom: str) -> Readings:
     return unique(*named, (*left, *words(locale.over), *right), (*left, *right))
 
 
+def share(locale: Locale, top: str, bottom: str, noun: Noun) -> Readings:
+    """``½ km`` -> medio kilómetro; ``¾ l`` -> tres cuartos de litro."""
+    one = locale.share_form(noun)
+    agreeing = locale.shares.get(f"{top}/{bottom} {noun.gender}", ())
+    parts = [(*number, *locale.of(one)) for number in fraction(locale, top, bottom)[:-1]]
+    return unique(*((*number, *words(one)) for number in agreeing), *parts)
+
+
 def mixed(locale: Locale, whole: str, top: str, bottom: str, noun: Noun | None) -> Readings:
     """``2½ km`` -> dos kilómetros y medio | dos y medio kilómetros."""
     number = quantities(locale, whole, noun.gender if noun else "")[0]
     one, many = (words(form(int(whole), noun)) if noun else () for form in (locale.form, locale.decimal_form))
-    tails = locale.mixed.get(f"{top}/{bottom}") or fraction(locale, top, bottom)
-    special = [(*reading, *many) for reading in locale.mixed.get(f"{whole} {top}/{bottom}", ())]
+    tails = _by_gender(locale.mixed, f"{top}/{bottom}", noun) or fraction(locale, top, bottom)
+    special = [(*reading, *many) for reading in _by_gender(locale.mixed, f"{whole} {top}/{bottom}", noun)]
     apart = [(*number, *one, *tail) for tail in tails if locale.noun_before_fraction]
     return unique(*special, *apart, *((*locale.join_mixed(number, tail), *many) for tail in tails))
 
@@ -110,6 +121,13 @@ def vulgar(char: str) -> tuple[str, str]:
     return top, bottom
 
 
+def power_of(match: re.Match[str]) -> int:
+    """``⁻⁶`` (the group ``power``) -> -6; 1 behind a word, where it is the number of a note."""
+    if not _RAISED.search(match.string[: match.start()]):
+        return 1
+    return int(unicodedata.normalize("NFKC", match["power"]).replace("\u2212", "-"))
+
+
 def roman_value(numeral: str) -> int:
     values = [_ROMAN[letter] for letter in numeral]
     following = [*values[1:], 0]
@@ -122,6 +140,10 @@ def digits_of(text: str) -> str:
 
 def _joined(items: Sequence[Reading], by: Reading) -> Reading:
     return tuple(word for place, item in enumerate(items) for word in ((*by, *item) if place else item))
+
+
+def _by_gender(table: Mapping[str, Readings], key: str, noun: Noun | None) -> Readings:
+    return table.get(f"{key} {noun.gender}" if noun else key) or table.get(key, ())
 
 
 def _pairs(digits: str) -> list[str]:

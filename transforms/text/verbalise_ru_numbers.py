@@ -89,7 +89,7 @@ def decimal_form(number: int, noun: Noun) -> str:
 
 
 def decimal_readings(whole: int, digits: str) -> Readings:
-    """``3,5`` -> три целых пять десятых | три и пять десятых."""
+    """``1,5`` -> одна целая пять десятых | полтора | один и пять десятых."""
     if len(digits) not in _TENTHS or int(digits) == 0:
         return ()
     one, many = _TENTHS[len(digits)].split()
@@ -97,7 +97,11 @@ def decimal_readings(whole: int, digits: str) -> Readings:
     said = words(in_words(part, "ru", gender="f"))
     name = one if part % 10 == 1 and part % 100 != 11 else many
     wholes = "целая" if whole % 10 == 1 and whole % 100 != 11 else "целых"
-    return ((*number, wholes, *said, name), (*words(in_words(whole, "ru")), "и", *said, name))
+    plain = words(in_words(whole, "ru"))
+    halves: Readings = ((*plain, "с", "половиной"), (*number, "с", "половиной")) if digits == "5" and whole else ()
+    if halves and whole == 1:
+        halves = (("полтора",), ("полторы",))
+    return unique((*number, wholes, *said, name), *halves, (*plain, "и", *said, name))
 
 
 def date(day: int, month: int, written: str) -> Readings:

@@ -177,6 +177,120 @@ def test_what_only_looks_like_a_fraction_stays_apart(written):
     assert len(parts) == len(written.split())
 
 
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("en", "½ km", "half a kilometer"),
+        ("en", "1/2 km", "half a kilometer"),
+        ("en", "¾ km", "three quarters of a kilometer"),
+        ("en", "½ oz", "half an ounce"),
+        ("en", "-½ km", "minus half a kilometer"),
+        ("en", "½ million", "half a million"),
+        ("en", "$½ million", "half a million dollars"),
+        ("en", "2½ million", "two and a half million"),
+        ("en", "2.5 million", "two point five million"),
+        ("en", "2.5 million km", "two point five million kilometers"),
+        ("en", "3 million", "three million"),
+        ("en", "250 thousand kg", "two hundred fifty thousand kilograms"),
+        ("de", "½ km", "ein halber kilometer"),
+        ("de", "½ kg", "ein halbes kilogramm"),
+        ("de", "½ t", "eine halbe tonne"),
+        ("de", "¼ l", "ein viertel liter"),
+        ("de", "½ Mio. km", "eine halbe million kilometer"),
+        ("de", "2,5 Millionen km", "zwei komma fünf millionen kilometer"),
+        ("de", "1 Million", "eine million"),
+        ("es", "½ km", "medio kilómetro"),
+        ("es", "1/2 h", "media hora"),
+        ("es", "¾ l", "tres cuartos de litro"),
+        ("es", "2,5 millones de km", "dos coma cinco millones de kilómetros"),
+        ("es", "½ millón de €", "medio millón de euros"),
+        ("es", "2½ millones de €", "dos millones y medio de euros"),
+        ("es", "2½ h", "dos horas y media"),
+        ("fr", "½ km", "un demi kilomètre"),
+        ("fr", "2,5 millions de km", "deux virgule cinq millions de kilomètres"),
+        ("fr", "3 milliards d'€", "trois milliards d'euros"),
+        ("it", "½ km", "mezzo chilometro"),
+        ("it", "¼ l", "un quarto di litro"),
+        ("it", "2,5 mln di km", "due virgola cinque milioni di chilometri"),
+        ("ru", "½ км", "половина километра"),
+        ("ru", "1½ тыс.", "полторы тысячи"),
+        ("ru", "2 тысячи", "две тысячи"),
+        ("ru", "5 млн км", "пять миллионов километров"),
+        ("ru", "2,5 млн км", "две целых пять десятых миллиона километров"),
+    ],
+)
+def test_a_scale_and_a_unit_belong_to_their_quantity(language, written, spoken):
+    (slot,) = slots(written, language)
+    assert (slot.char_start, slot.char_end) == (0, len(written))
+    assert " ".join(slot.readings[0]) == spoken
+
+
+def test_a_scale_takes_no_word_behind_it():
+    assert [len(slots(text, "es")) for text in ("3 millones de metros", "3 mil de", "3 milésimas")] == [3, 2, 2]
+    assert said("3 millionth 5 b", "en") == "three millionth five b"
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("en", "$-5", "minus five dollars"),
+        ("en", "$-5.50", "minus five dollars and fifty cents"),
+        ("en", "$-2.5 million", "minus two point five million dollars"),
+        ("en", "€−5,50", "minus five euros and fifty cents"),
+        ("en", "+5 °C", "plus five degrees celsius"),
+        ("en", "+$5", "plus five dollars"),
+        ("de", "€ -5", "minus fünf euro"),
+        ("de", "+5 °C", "plus fünf grad celsius"),
+        ("es", "$-5,50", "menos cinco dólares con cincuenta"),
+        ("fr", "+5%", "plus cinq pour cent"),
+        ("it", "+5 °C", "più cinque gradi celsius"),
+        ("it", "-5°", "meno cinque gradi"),
+        ("ru", "+5 °C", "плюс пять градусов цельсия"),
+        ("ru", "$-5", "минус пять долларов"),
+    ],
+)
+def test_a_sign_belongs_to_its_amount_on_either_side_of_a_currency(language, written, spoken):
+    (slot,) = slots(written, language)
+    assert (slot.char_start, slot.char_end) == (0, len(written))
+    assert " ".join(slot.readings[0]) == spoken
+
+
+def test_a_plus_between_two_is_a_word_of_its_own():
+    assert [len(slots(text, "en")) for text in ("5 + 5", "5+5", "x+5")] == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("en", "10⁴", "ten to the fourth"),
+        ("en", "10⁻⁶ m", "ten to the minus six meters"),
+        ("en", "10²", "ten squared"),
+        ("en", "9.8 m/s²", "nine point eight meters per second squared"),
+        ("en", "5 m⁴", "five meters to the fourth"),
+        ("en", "5 m²", "five square meters"),
+        ("en", "10¹²", "ten to the twelfth"),
+        ("de", "10⁻⁶", "zehn hoch minus sechs"),
+        ("es", "10⁴", "diez a la cuarta"),
+        ("es", "10⁻⁶", "diez elevado a menos seis"),
+        ("fr", "10⁴", "dix puissance quatre"),
+        ("it", "10⁴", "dieci alla quarta"),
+        ("it", "10⁻⁶", "dieci alla meno sei"),
+        ("ru", "10⁴", "десять в четвёртой степени"),
+        ("ru", "10⁻⁶", "десять в минус шестой степени"),
+    ],
+)
+def test_a_raised_number_is_the_power_of_what_it_stands_behind(language, written, spoken):
+    (slot,) = slots(written, language)
+    assert (slot.char_start, slot.char_end) == (0, len(written))
+    assert " ".join(slot.readings[0]) == spoken
+
+
+@pytest.mark.parametrize("language", ["en", "de", "es", "fr", "it", "ru"])
+def test_a_raised_number_behind_a_word_is_that_of_a_note(language):
+    assert len(verbalise("x⁵", language)) > 1
+    assert len(verbalise("so⁵ sehr⁴.⁷", language)) == 2
+
+
 def test_a_number_and_a_fraction_may_be_two():
     (slot,) = slots("3 1/2", "en")
     assert ("three", "one", "half") in slot.readings
