@@ -301,6 +301,7 @@ LOCALE = Locale(
         w:we
         x:ix y:ypsilon z:zett ä:ä ö:ö ü:ü ß:eszett"""
     ),
+    plural="s",
     vowels="aeiouyäöü",
     capitals=frozenset(
         """ab als am an auf aus bei bin bis da das dem den der des die du ein er es für hat ich ihr im in ist ja man mit

@@ -118,9 +118,10 @@ def _roman(match: re.Match[str]) -> Readings:
 
 
 def _initials(match: re.Match[str]) -> Readings:
-    """``U.S.`` -> u s; ``e.g.`` may be said in English."""
+    """``U.S.'s`` -> u s's; ``e.g.`` may be said in English."""
     known = [tuple(reading.split()) for reading in INITIALS.get(match.group().lower(), ())]
-    return [*known, tuple(_letters(match.group().replace(".", "")))]
+    *letters, last = _letters(match.group(1))
+    return [*known, (*letters, f"{last}'s" if match.group(2) else last)]
 
 
 def _abbreviation(match: re.Match[str]) -> Readings:
@@ -211,17 +212,20 @@ LANGUAGE = Language(
             lambda m: [ordinal(digits_of(m[1]))],
             re.I,
         ),
-        rule(r"(?<!\d)(\d{2}(?:\d0)?)'?s\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []),
+        rule(
+            r"(?<!\d)(\d{2}(?:\d0)?)(?:'?s|'S)\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []
+        ),
         *NUMBERS,
         rule(r"[-–](?=\d)", _range),
         rule(_NOT_IN_WORD + r"[IVX]{1,7}(?![^\W_])(?!\.[A-Z]|')", _roman),
-        rule(_NOT_IN_WORD + r"(?:[A-Za-z]\.){2,}", _initials),
+        rule(_NOT_IN_WORD + r"((?:[A-Za-z]\.){2,})('s\b)?", _initials),
+        rule(_NOT_IN_WORD + r"(Ph\.\s?D\.)('s\b)?", _initials),
         rule(_NOT_IN_WORD + r"(No|Vols?|Figs?)\.(?=\s?\d)", _before_number, re.I),
         rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
         rule(r"#", _number_sign),
         rule("|".join(map(re.escape, SYMBOLS)), _symbol),
         rule(VULGAR, lambda match: fraction(*vulgar(match[0]))),
         rule(_NOT_IN_WORD + r"'(?:" + "|".join(LEADING_APOSTROPHE) + r")\b", lambda m: [(m.group().lower(),)], re.I),
-        rule(r"([A-Za-z]+?)('?s)?(?![^\W\d_])(?!'[^\W\d_])", _acronym),
+        rule(r"([A-Za-z]+?)('[sS]|s)?(?![^\W\d_])(?!'[^\W\d_])", _acronym),
     ),
 )

@@ -278,6 +278,7 @@ LOCALE = Locale(
         """a:a b:be c:ce d:de e:e f:efe g:ge h:hache i:i j:jota k:ka l:ele m:eme n:ene ñ:eñe o:o p:pe q:cu r:erre s:ese
         t:te u:u v:uve w:uve_doble x:equis y:ye z:zeta á:a é:e í:i ó:o ú:u ü:u"""
     ),
+    plural="s",
     vowels="aeiouyáéíóúü",
     capitals=frozenset(
         """a al de del el en es ha la las le les lo los me mi mis no o os que se si sí sin son su sus te tu tus tú un

@@ -288,6 +288,7 @@ LOCALE = Locale(
         """a:a b:bé c:cé d:dé e:e f:effe g:gé h:ache i:i j:ji k:ka l:elle m:emme n:enne o:o p:pé q:ku r:erre s:esse t:té
         u:u v:vé w:double_vé x:ixe y:i_grec z:zède é:é è:è ê:ê à:a â:a ç:cé î:i ï:i ô:o ù:u û:u ü:u ë:e œ:œ"""
     ),
+    elisions="[cdjlmnstCDJLMNST]|[Qq]u|[Jj]usqu|[Ll]orsqu|[Pp]uisqu",
     vowels="aeiouyàâéèêëîïôùûüœ",
     capitals=frozenset(
         """a à au aux ce ces ci de des du elle en est et eu il ils je la là le les leur lui ma mais me mes mon ne ni non

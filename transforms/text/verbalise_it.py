@@ -272,6 +272,7 @@ LOCALE = Locale(
         s:esse
         t:ti u:u v:vu w:doppia_vu x:ics y:ipsilon z:zeta à:a è:e é:e ì:i ò:o ù:u"""
     ),
+    elisions="[LlDd]|[Uu]n|(?:[DdNn]e|[AaUu]|[Dd]a|[Ss]u|[Qq]ue)ll",
     vowels="aeiouyàèéìòù",
     capitals=frozenset(
         """a ad ai al che chi ci col con cui da dai dal dei del di due e ed fa fu gli ha hai ho i il in io la le lei

@@ -67,6 +67,8 @@ class Locale:
         phrases: Fixed strings with marks (``z. B.``) and what they stand for.
         abbreviations: Before a full stop, lower case, without it.
         capitals: Words in capitals that are said as words.
+        plural: What an ``s`` behind letters adds to the name of the last one.
+        elisions: Pattern of words that lose a vowel before another word; none by default.
         governed: How the words before a number (the text up to it) decline it: a number and what it counts, or None, to
             readings that then come first.
         mixed: What is said of a fraction behind a whole number (``1/2``, or ``1/2 f`` where it agrees); or of both
@@ -107,6 +109,8 @@ class Locale:
     web: Mapping[str, str]
     www: Readings
     domains: str
+    plural: str = ""
+    elisions: str = "(?!)"
     year: Callable[[int], Readings] = field(default=lambda number: ())
     decimal_readings: Callable[[int, str], Readings] = field(default=lambda whole, digits: ())
     clock_patterns: tuple[str, ...] = ()

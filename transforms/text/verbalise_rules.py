@@ -59,7 +59,10 @@ def language(locale: Locale) -> Language:
             rule(_NOT_IN_WORD + r"([^\W\d_]+)\.", _abbreviation),
             rule("|".join(map(re.escape, longest(locale.symbols))), lambda locale, match: locale.symbols[match[0]]),
             rule(VULGAR, lambda locale, match: fraction(locale, *vulgar(match[0]))),
-            rule(r"[^\W\d_]+(?![^\W\d_])(?!'[^\W\d_])", _acronym),
+            rule(
+                rf"(?:(?P<elided>{locale.elisions})')?(?P<stem>[^\W\d_]+?)(?P<suffix>'[sS]|s)?(?![^\W\d_])(?!'[^\W\d_])",
+                _acronym,
+            ),
         ),
     )
 
@@ -138,13 +141,24 @@ def _abbreviation(locale: Locale, match: Match) -> Readings:
 
 
 def _acronym(locale: Locale, match: Match) -> Readings:
-    """Words in capitals (but for a text wholly in capitals), words without a vowel, and letters by themselves."""
-    written = match[0]
-    inside = match.start() > 0 and (match.string[match.start() - 1].isalpha() or match.string[match.start() - 1] == "'")
+    """Words in capitals (but for a text wholly in capitals), words without a vowel, and letters by themselves.
+
+    ``DVDs`` is de vau des, ``l'ADN`` is l'a dé enne.
+    """
+    elided, written, suffix = match["elided"], match["stem"], match["suffix"] or ""
+    if suffix == "s" and (len(written) == 1 or not written.isupper()):
+        written, suffix = written + suffix, ""
     lower = written.lower()
-    if inside or any(letter not in locale.letters for letter in lower):
+    capitals = written.isupper() and len(written) > 1
+    if match.string[match.start() - 1 : match.start()].isalpha() or match.string[: match.start()].endswith("'"):
         return ()
-    spelled, word = _spelled(locale, written), (lower,)
+    if any(letter not in locale.letters for letter in lower) or ((suffix or elided) and not capitals):
+        return ()
+    *letters, last = _spelled(locale, written)
+    spelled: Reading = (*letters, last + locale.plural * bool(suffix))
+    word: Reading = (lower + suffix.lower(),)
+    if elided:
+        spelled, word = ((f"{elided.lower()}'{first}", *rest) for first, *rest in (spelled, word))
     if _must_be_spelled(locale, written):
         return (spelled, word)
     if not written.isupper() or (len(written) == 1 and lower in locale.capitals):
