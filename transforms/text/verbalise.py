@@ -30,7 +30,7 @@ LANGUAGES: dict[str, str] = {code: f"transforms.text.verbalise_{code}" for code 
 MAX_READINGS = 24
 """Of one slot, where they are combined from several parts."""
 
-_PLAIN = str.maketrans("’‘ʼ＇`´⁄₀₁₂₃₄₅₆₇₈₉", "''''''/0123456789")
+_PLAIN = str.maketrans("’‘ʼ＇`´⁄₀₁₂₃₄₅₆₇₈₉ᵃᵈᵉᵐᵒʳˢᵗ", "''''''/0123456789ademorst")
 _LETTER = r"[^\W\d_²³¹⁰⁴-⁹¼-¾⅐-⅞][̀-ͯ]*"
 WORD = re.compile(rf"(?:{_LETTER})+(?:'(?:{_LETTER})+)*")
 _INSIDE_TAG = r"(?=[^]>}]*[^\W\d_])[\w/-]+"

@@ -172,13 +172,10 @@ LOCALE = Locale(
         ggf | gegebenenfalls
         inkl | inklusive
         zzgl | zuzüglich
-        max | maximal
-        min | mindestens; minuten
         mio | millionen; million
         mrd | milliarden; milliarde
         vgl | vergleiche
         abs | absatz
-        art | artikel
         bd | band
         jh | jahrhundert
         jhd | jahrhundert
@@ -186,13 +183,30 @@ LOCALE = Locale(
         gest | gestorben
         sog | so genannt; sogenannte
         allg | allgemein
-        jan | januar
-        feb | februar
-        aug | august
         sept | september
         okt | oktober
         nov | november
-        dez | dezember"""
+        dez | dezember
+        bspw | beispielsweise
+        insb | insbesondere
+        bzgl | bezüglich
+        exkl | exklusive
+        tsd | tausend
+        mind | mindestens
+        usf | und so fort
+        vs | versus
+        hg | herausgeber"""
+    ),
+    before_numbers=entries(
+        """s | seite
+        art | artikel
+        kap | kapitel
+        abb | abbildung
+        max | maximal
+        min | mindestens; minuten
+        jan | januar
+        feb | februar
+        aug | august"""
     ),
     phrases=entries(
         """z.b. | zum beispiel
@@ -204,7 +218,17 @@ LOCALE = Locale(
         v.chr. | vor christus
         n.chr. | nach christus
         u.s.w. | und so weiter
-        i.d.r. | in der regel"""
+        i.d.r. | in der regel
+        z.t. | zum teil
+        z.zt. | zur zeit
+        u.u. | unter umständen
+        m.e. | meines erachtens
+        o.g. | oben genannte; oben genannten
+        v.a. | vor allem
+        i.a. | im allgemeinen
+        u.v.m. | und vieles mehr
+        u.ä. | und ähnliches
+        24/7 | vierundzwanzig sieben"""
     ),
     letters=letter_names(
         """a:a b:be c:ce d:de e:e f:ef g:ge h:ha i:i j:jot k:ka l:el m:em n:en o:o p:pe q:ku r:er s:es t:te u:u v:vau

@@ -176,7 +176,14 @@ LOCALE = Locale(
         vol | volumen
         cap | capítulo
         máx | máximo
-        mín | mínimo"""
+        mín | mínimo
+        hnos | hermanos
+        vs | versus"""
+    ),
+    before_numbers=entries(
+        """p | página
+        pp | páginas
+        s | siglo"""
     ),
     phrases=entries(
         """p.ej. | por ejemplo
@@ -188,7 +195,14 @@ LOCALE = Locale(
         n° | número
         s.a. | ese a; sociedad anónima
         s.l. | ese ele; sociedad limitada
-        c/ | calle; con"""
+        c/ | calle; con
+        jj.oo. | juegos olímpicos
+        rr.hh. | recursos humanos
+        ff.aa. | fuerzas armadas
+        c.p. | código postal
+        a.m. | a eme
+        p.m. | pe eme
+        24/7 | veinticuatro siete"""
     ),
     letters=letter_names(
         """a:a b:be c:ce d:de e:e f:efe g:ge h:hache i:i j:jota k:ka l:ele m:eme n:ene ñ:eñe o:o p:pe q:cu r:erre s:ese

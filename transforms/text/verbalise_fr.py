@@ -147,28 +147,33 @@ LOCALE = Locale(
         pr | professeur
         st | saint
         ste | sainte
-        av | avenue
         bd | boulevard
         bld | boulevard
         rte | route
         tél | téléphone
-        tel | téléphone
         etc | et cetera
         env | environ
-        p | page
-        pp | pages
-        vol | volume
-        chap | chapitre
-        art | article
         éd | édition
-        max | maximum
-        min | minimum
         hab | habitants
         apr | après
-        av | avant; avenue
         ext | extension
-        cf | confer"""
+        cf | confer
+        mgr | monseigneur
+        cie | compagnie
+        av | avenue; avant
+        vs | versus"""
     ),
+    before_numbers=entries(
+        """p | page
+        pp | pages
+        vol | volume
+        art | article
+        chap | chapitre
+        max | maximum
+        min | minimum; minutes
+        tel | téléphone"""
+    ),
+    titles=frozenset("Dr Pr St Ste Mgr".split()),
     phrases=entries(
         """p.ex. | par exemple
         par ex. | par exemple
@@ -179,7 +184,14 @@ LOCALE = Locale(
         nº | numéro
         mme | madame
         mlle | mademoiselle
-        s.v.p. | s'il vous plaît"""
+        s.v.p. | s'il vous plaît
+        24h/24 | vingt quatre heures sur vingt quatre
+        7j/7 | sept jours sur sept
+        7/7 | sept sur sept
+        24/7 | vingt quatre sept
+        stp | s'il te plaît
+        svp | s'il vous plaît
+        rdv | rendez vous"""
     ),
     letters=letter_names(
         """a:a b:bé c:cé d:dé e:e f:effe g:gé h:ache i:i j:ji k:ka l:elle m:emme n:enne o:o p:pé q:ku r:erre s:esse t:té

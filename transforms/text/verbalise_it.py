@@ -147,11 +147,8 @@ LOCALE = Locale(
         on | onorevole
         s | san
         ss | santi
-        v | via
-        p | piazza; pagina
         pag | pagina
         pagg | pagine
-        n | numero
         num | numero
         tel | telefono
         ecc | eccetera
@@ -163,10 +160,17 @@ LOCALE = Locale(
         cap | capitolo
         sec | secolo
         min | minuti
-        max | massimo
         mln | milioni
         mld | miliardi
-        int | interno"""
+        int | interno
+        cfr | confronta
+        vs | versus"""
+    ),
+    before_numbers=entries(
+        """p | pagina
+        pp | pagine
+        n | numero
+        max | massimo"""
     ),
     phrases=entries(
         """sig.ra | signora
@@ -182,7 +186,11 @@ LOCALE = Locale(
         p.zza | piazza
         c.so | corso
         s.p.a. | esse pi a; società per azioni
-        s.r.l. | esse erre elle"""
+        s.r.l. | esse erre elle
+        v.le | viale
+        f.lli | fratelli
+        on.le | onorevole
+        24/7 | ventiquattro sette"""
     ),
     letters=letter_names(
         """a:a b:bi c:ci d:di e:e f:effe g:gi h:acca i:i j:i_lunga k:cappa l:elle m:emme n:enne o:o p:pi q:cu r:erre

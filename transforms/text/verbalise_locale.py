@@ -66,6 +66,8 @@ class Locale:
         roman: Readings of a Roman numeral.
         phrases: Fixed strings with marks (``z. B.``) and what they stand for.
         abbreviations: Before a full stop, lower case, without it.
+        before_numbers: Further abbreviations, where a number stands beside them.
+        titles: Abbreviations that do without the full stop before a name.
         capitals: Words in capitals that are said as words.
         plural: What an ``s`` behind letters adds to the name of the last one.
         elisions: Pattern of words that lose a vowel before another word; none by default.
@@ -109,6 +111,8 @@ class Locale:
     web: Mapping[str, str]
     www: Readings
     domains: str
+    before_numbers: Mapping[str, Readings] = field(default_factory=dict)
+    titles: frozenset[str] = frozenset()
     plural: str = ""
     elisions: str = "(?!)"
     year: Callable[[int], Readings] = field(default=lambda number: ())

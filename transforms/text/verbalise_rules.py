@@ -28,6 +28,7 @@ _ENDS = r"(?![^\W_])"
 _SPELLED_NEVER = frozenset("hm hmm mm mmm mhm sh shh psst pst brr grr pff pfff tsk zzz хм гм мм тсс ш".split())
 _SPELLED_ALWAYS = frozenset("usa eu ue uk fbi cia ibm usb cdu csu afd ard edv сша оон ооо мгу мид эвм".split())
 _NAME_BEFORE = re.compile(r"\b[A-ZÀ-ÖØ-ÞА-ЯЁ][^\W\d_]+ $|\b(?:siglo|secolo|papa|век) $")
+_NUMBER_AFTER, _NUMBER_BEFORE = re.compile(r"\s?(?:\d|[IVXLC]+\b)"), re.compile(r"\d\.?\s$")
 _ADDRESS = (
     r"(?P<scheme>https?://)?(?P<rest>(?:www\.|(?<=://)|[\w.+-]+@)[\w-]+(?:\.[\w-]+)*(?:/[\w./-]*\w)?"
     r"|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io|eu|{domains})\b(?!\.\w)(?:/[\w./-]*\w)?)"
@@ -36,6 +37,7 @@ _ADDRESS = (
 
 def language(locale: Locale) -> Language:
     """The rules of a language."""
+    elided = rf"(?:(?P<elided>{locale.elisions})')?"
 
     def rule(pattern: str, read: Read, flags: int = 0) -> Rule:
         return rule_of(locale, pattern, read, flags)
@@ -56,11 +58,15 @@ def language(locale: Locale) -> Language:
             *amounts(locale),
             rule(r"[IVX]{1,7}(?![^\W_])", _roman),
             rule(_NOT_IN_WORD + r"(?:[^\W\d_]\.){2,}", _initials),
-            rule(_NOT_IN_WORD + r"([^\W\d_]+)\.", _abbreviation),
+            rule(
+                rf"{_NOT_IN_WORD}{elided}(?P<name>[^\W\d_]+)(?:\.|(?P<title>(?=[ -][^\W\d_])))",
+                _abbreviation,
+            ),
+            rule(_NOT_IN_WORD + r"([^\W\d_])\.(?=\s?([^\W\d_]))", _initial),
             rule("|".join(map(re.escape, longest(locale.symbols))), lambda locale, match: locale.symbols[match[0]]),
             rule(VULGAR, lambda locale, match: fraction(locale, *vulgar(match[0]))),
             rule(
-                rf"(?:(?P<elided>{locale.elisions})')?(?P<stem>[^\W\d_]+?)(?P<suffix>'[sS]|s)?(?![^\W\d_])(?!'[^\W\d_])",
+                rf"{elided}(?P<stem>[^\W\d_]+?)(?P<suffix>'[sS]|s)?(?![^\W\d_])(?!'[^\W_])",
                 _acronym,
             ),
         ),
@@ -134,10 +140,24 @@ def _initials(locale: Locale, match: Match) -> Readings:
     return (_spelled(locale, match[0]),)
 
 
+def _initial(locale: Locale, match: Match) -> Readings:
+    """``A. S. Pushkin``: letters, though they be words."""
+    return (_spelled(locale, match[1]),) if match[1].isupper() and match[2].isupper() else ()
+
+
 def _abbreviation(locale: Locale, match: Match) -> Readings:
-    if match.string[match.end() : match.end() + 1].isalpha():
-        return ()
-    return locale.abbreviations.get(match[1].lower(), ())
+    """``dott.``, ``l'avv.``; ``p. 5`` only beside a number, ``Dr Petit`` only before a name."""
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    name = match["name"].lower()
+    if match["title"] is not None:
+        said = locale.abbreviations[name] if match["name"] in locale.titles and after[1].isupper() else ()
+    elif after[:1].isalpha():
+        said = ()
+    else:
+        numbered = _NUMBER_AFTER.match(after) or _NUMBER_BEFORE.search(before)
+        said = (locale.before_numbers.get(name, ()) if numbered else ()) or locale.abbreviations.get(name, ())
+    elided = f"{match['elided'].lower()}'" if match["elided"] else ""
+    return tuple((elided + first, *rest) for first, *rest in said)
 
 
 def _acronym(locale: Locale, match: Match) -> Readings:

@@ -92,6 +92,8 @@ def test_a_date_is_one_slot(day, month, year, code):
 
 GOLDEN = {
     "es": """
+        en el s. XIX, p. 5 = en el siglo diecinueve página cinco
+        los JJ. OO. a las 5 p. m. = los juegos olímpicos a las cinco pe eme
         Tengo 31 gatos. = tengo treinta y uno gatos
         en 1984 = en mil novecientos ochenta y cuatro
         1.234.567 = un millón doscientos treinta y cuatro mil quinientos sesenta y siete
@@ -117,7 +119,7 @@ GOLDEN = {
         el siglo XX = el siglo veinte
         Felipe II = felipe segundo
         3/4 = tres cuartos
-        pp. 5-10 = pe pe cinco a diez
+        pp. 5-10 = páginas cinco a diez
         www.ejemplo.es = uve doble uve doble uve doble punto ejemplo punto es
         juan.perez@correo.com = juan punto perez arroba correo punto com
         EE. UU. = estados unidos
@@ -126,6 +128,10 @@ GOLDEN = {
         192.168.1.1 = ciento noventa y dos punto ciento sesenta y ocho punto uno punto uno
         """,
     "fr": """
+        le Dr Petit, à St-Malo, Mgr Dupont = le docteur petit à saint malo monseigneur dupont
+        av. Foch, p. 5, de l'art. Un vol. = avenue foch page cinq de l'art un vol
+        24h/24 et 7j/7 = vingt quatre heures sur vingt quatre et sept jours sur sept
+        le XXIᵉ siècle et le 1ᵉʳ mai = le vingt et unième siècle et le premier mai
         J'ai 21 ans = j'ai vingt et un ans
         80 et 91 = quatre vingts et quatre vingt onze
         en 1984 = en mille neuf cent quatre vingt quatre
@@ -159,6 +165,9 @@ GOLDEN = {
         appuyez sur # = appuyez sur dièse
         """,
     "de": """
+        siehe S. 45, Art. 5 und max. 3 = siehe seite fünfundvierzig artikel fünf und maximal drei
+        Das war Jan. Nach Art. Sagt Max. = das war jan nach art sagt max
+        am 3. Jan. und u. U. v. a. 24/7 = am dritten januar und unter umständen vor allem vierundzwanzig sieben
         21 Katzen = einundzwanzig katzen
         1984 und 2024 = neunzehnhundertvierundachtzig und zweitausendvierundzwanzig
         2.000.000 = zwei millionen
@@ -191,6 +200,8 @@ GOLDEN = {
         5-10 = fünf bis zehn
         """,
     "it": """
+        l'avv. Rossi, p. 5, V.le Europa, F.lli Neri = l'avvocato rossi pagina cinque viale europa fratelli neri
+        L'11 settembre, l'8 marzo = l undici settembre l otto marzo
         21 gatti = ventuno gatti
         1984 e 2024 = millenovecentottantaquattro e duemilaventiquattro
         2.000.000 = due milioni
@@ -222,6 +233,9 @@ GOLDEN = {
         5-10 = cinque a dieci
         """,
     "ru": """
+        А. С. Пушкин, с. 45, д. 5, рис. 2 = а эс пушкин страница сорок пять дом пять рисунок два
+        сказал им. Варил рис. = сказал им варил рис
+        д-р Иванов, г-жа К., XIX в. = доктор иванов госпожа к девятнадцатый век
         21 дом = двадцать один дом
         1234 = тысяча двести тридцать четыре
         1 234 567 = один миллион двести тридцать четыре тысячи пятьсот шестьдесят семь
