@@ -201,7 +201,8 @@ def _is_grouped(match: Match) -> bool:
 def _governed(locale: Locale, match: Match, digits: str, noun: Noun | None) -> Readings:
     if len(digits) > LONGEST_QUANTITY or (len(digits) > 1 and digits[0] == "0"):
         return ()
-    return locale.governed(match.string[max(0, match.start() - 24) : match.start()], int(digits), noun)
+    before, after = match.string[max(0, match.start() - 24) : match.start()], match.string[match.end() :][:24]
+    return locale.governed(before, after, int(digits), noun)
 
 
 def _dotted_unless_grouped(locale: Locale, match: Match) -> Readings:

@@ -10,6 +10,7 @@ from transforms.text.verbalise_de_numbers import (
     date,
     day_of_month,
     decade,
+    governed,
     join_mixed,
     ordinal,
     ordinal_before_noun,
@@ -32,6 +33,7 @@ from transforms.text.verbalise_rules import language
 LOCALE = Locale(
     code="de",
     cardinal=cardinal,
+    governed=governed,
     ordinal=ordinal,
     ordinal_endings="tens?|te[nrsm]?|ste[nrsm]?",
     form=one_or_many,

@@ -5,6 +5,7 @@ import re
 from transforms.text.verbalise import Reading
 from transforms.text.verbalise_locale import (
     Gender,
+    Noun,
     Readings,
     in_words,
     unique,
@@ -13,6 +14,7 @@ from transforms.text.verbalise_locale import (
 
 MONTHS = "januar februar märz april mai juni juli august september oktober november dezember".split()
 MONTH = "|".join([*MONTHS, *(f"{month[:3]}\\." for month in MONTHS), "sept\\."])
+_NOUN, _NOUN_BEFORE = re.compile(r"\s[A-ZÄÖÜ][a-zäöüß]"), re.compile(r"[A-ZÄÖÜ]\w*\.?\s$")
 _DATIVE = re.compile(r"\b(?:am|dem|den|des|der|im|vom|zum|beim|ab|seit|bis)\s+(?:\w+,?\s+)?(?:den\s+)?$", re.I)
 _ARTICLE = re.compile(r"\b(?:der|die|das)\s+$", re.I)
 _ANY_ARTICLE = re.compile(r"\b(?:der|die|das|dem|den|des|am|im|vom|zum|zur|beim|jede[rsnm]?)\s+$", re.I)
@@ -28,6 +30,12 @@ def cardinal(number: int, gender: Gender) -> Readings:
         return tuple((word,) for word in "eins ein eine einen einem einer".split())
     spoken = "zwo" if number == 2 else plain
     return unique(words(short if number < 2000 else plain), words(plain), words(spoken))
+
+
+def governed(before: str, after: str, number: int, noun: Noun | None) -> Readings:
+    """``1 Kind`` -> ein; ``Kapitel 1`` stays eins."""
+    counts = number == 1 and noun is None and _NOUN.match(after) and not _NOUN_BEFORE.search(before)
+    return tuple((word,) for word in "ein eine einen einer einem".split()) if counts else ()
 
 
 def ordinal(number: int, ending: str) -> Readings:

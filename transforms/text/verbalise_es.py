@@ -1,6 +1,6 @@
 """Spanish."""
 
-from transforms.text.verbalise_es_numbers import cardinal, clock, date, ordinal, power, roman
+from transforms.text.verbalise_es_numbers import cardinal, clock, date, governed, ordinal, power, roman
 from transforms.text.verbalise_locale import (
     Locale,
     always_many,
@@ -17,6 +17,7 @@ from transforms.text.verbalise_rules import language
 LOCALE = Locale(
     code="es",
     cardinal=cardinal,
+    governed=governed,
     ordinal=ordinal,
     ordinal_endings=r"\.?[ºª]|\.?(?:er|ero|era|do|da|ro|ra|to|ta|mo|ma|vo|va|no|na)\b",
     form=one_or_many,

@@ -5,6 +5,7 @@ import re
 from transforms.text.verbalise import Reading
 from transforms.text.verbalise_locale import (
     Gender,
+    Noun,
     Readings,
     in_words,
     unique,
@@ -12,6 +13,9 @@ from transforms.text.verbalise_locale import (
 )
 
 MONTHS = "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
+
+_COUNTED = re.compile(r"\s([a-záéíóúñü]{3,})")
+_BEFORE_ONE = re.compile(r"(?:^|[.,;:¿¡(]\s?|\b(?:de|en|con|a|y|o|por|hace|hay|solo|sólo|tiene|tengo|unos?)\s)$", re.I)
 
 
 def cardinal(number: int, gender: Gender) -> Readings:
@@ -25,6 +29,21 @@ def cardinal(number: int, gender: Gender) -> Readings:
     if gender:
         return (words(feminine if gender == "f" else before_noun),)
     return unique(words(plain), words(before_noun), words(feminine))
+
+
+def governed(before: str, after: str, number: int, noun: Noun | None) -> Readings:
+    """``21 años`` -> veintiún; ``200 personas`` -> doscientas. A 1 behind another word names something as a rule."""
+    counted = _COUNTED.match(after)
+    ends_in_one = number % 10 == 1 and number % 100 != 11
+    if noun is not None or counted is None or not (ends_in_one or 200 <= number % 1000 < 1000):
+        return ()
+    if number == 1 and not _BEFORE_ONE.search(before):
+        return ()
+    word = counted[1] if number == 1 else counted[1].removesuffix("s")
+    if number > 1 and word == counted[1]:
+        return ()
+    feminine = word.endswith(("a", "dad", "dade", "cion", "ción", "cione", "mujere", "vece", "noche"))
+    return cardinal(number, "f" if feminine and not word.endswith(("ma", "día", "mapa")) else "m")
 
 
 def ordinal(number: int, ending: str) -> Readings:

@@ -1,6 +1,6 @@
 """Italian. Numbers are one word, as they are written."""
 
-from transforms.text.verbalise_it_numbers import cardinal, clock, date, of, ordinal, power, roman
+from transforms.text.verbalise_it_numbers import cardinal, clock, date, governed, of, ordinal, power, roman
 from transforms.text.verbalise_locale import (
     Locale,
     always_many,
@@ -16,6 +16,7 @@ from transforms.text.verbalise_rules import language
 LOCALE = Locale(
     code="it",
     cardinal=cardinal,
+    governed=governed,
     ordinal=ordinal,
     ordinal_endings=r"\.?[ºª°](?![CF])|esim[oaie]",
     form=one_or_many,

@@ -5,6 +5,7 @@ import re
 from transforms.text.verbalise import Reading
 from transforms.text.verbalise_locale import (
     Gender,
+    Noun,
     Readings,
     in_words,
     unique,
@@ -12,6 +13,9 @@ from transforms.text.verbalise_locale import (
 )
 
 MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split()
+
+_COUNTED = re.compile(r"\s[a-zàèéìòù]{2,}([aeo])\b")
+_BEFORE_ONE = re.compile(r"(?:^|[.,;:(]\s?|\b(?:di|in|con|a|e|o|ed|per|da|ha|ho|solo|circa|ogni|tra|fra)\s)$", re.I)
 
 
 def cardinal(number: int, gender: Gender) -> Readings:
@@ -24,6 +28,14 @@ def cardinal(number: int, gender: Gender) -> Readings:
     short = re.sub(r"(?<=nt)uno$", "un", plain)
     apart = re.sub(r"^(cento|mille)(?=uno$|otto$|undici$)", r"\1 ", plain)
     return unique(words(plain), words(short), words(apart))
+
+
+def governed(before: str, after: str, number: int, noun: Noun | None) -> Readings:
+    """``1 persona`` -> una. A 1 behind another word names something as a rule."""
+    counted = _COUNTED.match(after)
+    if number != 1 or noun is not None or counted is None or not _BEFORE_ONE.search(before):
+        return ()
+    return (("una",), ("un",)) if counted[1] == "a" else (("un",), ("una",), ("uno",))
 
 
 def ordinal(number: int, ending: str) -> Readings:

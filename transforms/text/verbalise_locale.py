@@ -71,8 +71,8 @@ class Locale:
         capitals: Words in capitals that are said as words.
         plural: What an ``s`` behind letters adds to the name of the last one.
         elisions: Pattern of words that lose a vowel before another word; none by default.
-        governed: How the words before a number (the text up to it) decline it: a number and what it counts, or None, to
-            readings that then come first.
+        governed: How the words around a number (the text before and behind it) decline it: a number and what it counts,
+            or None, to readings that then come first.
         mixed: What is said of a fraction behind a whole number (``1/2``, or ``1/2 f`` where it agrees); or of both
             where special (``1 1/2``).
         noun_before_fraction: ``dos kilómetros y medio``, rather than the noun behind both.
@@ -121,7 +121,7 @@ class Locale:
     phone_patterns: tuple[str, ...] = ()
     phone_in_groups: bool = False
     roman: Callable[[int, re.Match[str]], Readings] = field(default=lambda number, match: ())
-    governed: Callable[[str, int, Noun | None], Readings] = field(default=lambda before, number, noun: ())
+    governed: Callable[[str, str, int, Noun | None], Readings] = field(default=lambda before, after, number, noun: ())
     mixed: Mapping[str, Readings] = field(default_factory=dict)
     noun_before_fraction: bool = False
     shares: Mapping[str, Readings] = field(default_factory=dict)

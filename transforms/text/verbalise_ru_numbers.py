@@ -7,7 +7,11 @@ from transforms.text.verbalise_locale import Gender, Noun, Readings, in_words, u
 
 GENITIVE_MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
 _OBLIQUE = "gdip"
-_GENITIVE = re.compile(r"\b(?:до|от|около|более|менее|свыше|больше|меньше|порядка|из|без|после|кроме|с|со)\s+$", re.I)
+_GENITIVE = re.compile(
+    r"\b(?:до|от|около|более|менее|свыше|больше|меньше|порядка|из|без|после|кроме|у|для|против|с|со)\s+$", re.I
+)
+_COUNTED = re.compile(r"\s([а-яё]{3,})(?<!ся)(?<!ет)(?<!ит)(?![^\W_])")
+_PLURAL_CASES = {"ами": "i", "ями": "i", "ах": "p", "ях": "p", "ам": "d", "ям": "d"}
 _DATIVE = re.compile(r"\b(?:к|ко)\s+$", re.I)
 # written ending -> (case, gender or plural) of an ordinal
 _ENDINGS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -49,17 +53,32 @@ def cardinal(number: int, gender: Gender) -> Readings:
     return unique(*nominative, *oblique, *accusative)
 
 
-def governed(before: str, number: int, noun: Noun | None) -> Readings:
-    """``до 5`` -> до пяти; ``около 21 км`` -> около двадцати одного километра; ``к 5`` -> к пяти."""
+def governed(before: str, after: str, number: int, noun: Noun | None) -> Readings:
+    """``до 5`` -> пяти; ``около 21 км`` -> двадцати одного километра; ``в 3 странах`` -> трёх; ``2 недели`` -> две.
+
+    The case is asked for by a preposition or by the ending of the word that is counted, the gender by that ending.
+    """
     case = "g" if _GENITIVE.search(before) else "d" if _DATIVE.search(before) else ""
-    if not case:
-        return ()
-    if noun is None:
-        return (words(in_words(number, "ru", case=case)),)
-    if case != "g":
-        return ()
     single = number % 10 == 1 and number % 100 != 11
-    return ((*words(in_words(number, "ru", case="g", gender=noun.gender)), *words(noun.few if single else noun.many)),)
+    if noun is not None:
+        if case != "g":
+            return ()
+        said = words(in_words(number, "ru", case="g", gender=noun.gender))
+        return ((*said, *words(noun.few if single else noun.many)),)
+    counted = _COUNTED.match(after)
+    word = counted[1].lower() if counted else ""
+    case = next((_PLURAL_CASES[ending] for ending in _PLURAL_CASES if word.endswith(ending)), case)
+    if case:
+        feminine = single and word.endswith(("ы", "и"))
+        return (words(in_words(number, "ru", case=case, gender="f" if feminine else "m")),)
+    if single and word.endswith(("у", "ю")):
+        return ((*_nominative(number, "f")[0][:-1], "одну"),)
+    if single:
+        gender = "f" if word.endswith(("а", "я")) else "n" if word.endswith(("о", "е")) else "m"
+        return tuple(_nominative(number, gender))
+    if number % 10 == 2 and number % 100 != 12 and word.endswith(("ы", "и")):
+        return tuple(_nominative(number, "f"))
+    return ()
 
 
 def ordinal(number: int, ending: str) -> Readings:

@@ -92,9 +92,12 @@ def test_a_date_is_one_slot(day, month, year, code):
 
 GOLDEN = {
     "es": """
+        21 años, 31 casas y 1 hora = veintiún años treinta y una casas y una hora
+        500 mujeres, 200 personas, 300 días = quinientas mujeres doscientas personas trescientos días
+        21 problemas, canal 1 ofrece = veintiún problemas canal uno ofrece
         en el s. XIX, p. 5 = en el siglo diecinueve página cinco
         los JJ. OO. a las 5 p. m. = los juegos olímpicos a las cinco pe eme
-        Tengo 31 gatos. = tengo treinta y uno gatos
+        Tengo 31 gatos. = tengo treinta y un gatos
         en 1984 = en mil novecientos ochenta y cuatro
         1.234.567 = un millón doscientos treinta y cuatro mil quinientos sesenta y siete
         31 000 = treinta y un mil
@@ -165,6 +168,7 @@ GOLDEN = {
         appuyez sur # = appuyez sur dièse
         """,
     "de": """
+        1 Kind, Kapitel 1 und die 1 = ein kind kapitel eins und die eins
         siehe S. 45, Art. 5 und max. 3 = siehe seite fünfundvierzig artikel fünf und maximal drei
         Das war Jan. Nach Art. Sagt Max. = das war jan nach art sagt max
         am 3. Jan. und u. U. v. a. 24/7 = am dritten januar und unter umständen vor allem vierundzwanzig sieben
@@ -200,6 +204,7 @@ GOLDEN = {
         5-10 = fünf bis zehn
         """,
     "it": """
+        1 persona e 1 giorno, canale 1 trasmette = una persona e un giorno canale uno trasmette
         l'avv. Rossi, p. 5, V.le Europa, F.lli Neri = l'avvocato rossi pagina cinque viale europa fratelli neri
         L'11 settembre, l'8 marzo = l undici settembre l otto marzo
         21 gatti = ventuno gatti
@@ -233,6 +238,10 @@ GOLDEN = {
         5-10 = cinque a dieci
         """,
     "ru": """
+        2 женщины и 2 недели, 2 раза, 22 минуты = две женщины и две недели два раза двадцать две минуты
+        1 минута, 21 год, 1 окно, на 1 минуту = одна минута двадцать один год одно окно на одну минуту
+        в 3 странах, с 2 друзьями, к 5 часам, у 5 человек = в трёх странах с двумя друзьями к пяти часам у пяти человек
+        около 21 минуты = около двадцати одной минуты
         А. С. Пушкин, с. 45, д. 5, рис. 2 = а эс пушкин страница сорок пять дом пять рисунок два
         сказал им. Варил рис. = сказал им варил рис
         д-р Иванов, г-жа К., XIX в. = доктор иванов госпожа к девятнадцатый век
