@@ -50,6 +50,8 @@ def amounts(locale: Locale) -> tuple[Rule, ...]:
     """
     number = _number(locale)
     signs, units = any_of(locale.currencies), any_of(locale.units)
+    names = [name for name in locale.currencies if name.isalpha() and not name.isupper()]
+    first, spoken = any_of(name for name in locale.currencies if name not in names), any_of(names)
     scale = rf"[{BLANKS}]?(?P<scale>{any_of(locale.scales)})(?![^\W_])"
     link = rf"[{BLANKS}](?:{locale.link})(?=(?:{units}|{signs})(?![^\W_]))"
     name = rf"[{BLANKS}]?(?P<name>(?>{units}|{signs}))"
@@ -60,15 +62,20 @@ def amounts(locale: Locale) -> tuple[Rule, ...]:
 
     return (
         rule(rf"(?<!\d)(?P<n>\d{{1,9}})(?P<ending>{locale.ordinal_endings})(?![^\W_])", _ordinal),
+        rule(
+            rf"(?:{first})[{BLANKS}]?{number}(?:{scale}(?:{link})?)?[{BLANKS}](?P<name>{spoken})(?![^\W_])",
+            _amount,
+        ),
+        rule(r"(?<!\d)(?P<whole>\d{1,9})(?P<mark>)(?P<sign>[€$£])(?P<part>\d\d)(?!\d)", _amount),
         *(
-            rule(rf"(?P<sign>{signs})[{BLANKS}]?(?P<minus>[-−])?{quantity}(?:{scale})?", _amount)
+            rule(rf"(?P<sign>{first})[{BLANKS}]?(?P<minus>[-−])?{quantity}(?:{scale})?", _amount)
             for quantity in (_VULGAR, _MIXED, number)
         ),
         rule(r"\d+(?:\.\d+){2,}", _dotted_unless_grouped),
         rule(rf"{number}(?:{name})?(?={POWER})", lambda locale, match: _amount(locale, match)[:1], joins_next=True),
         *(rule(quantity + tail, _amount) for quantity in (_VULGAR, _MIXED, _FRACTION, number)),
         rule(r"(?<![^\W_])[.,](?P<part>\d+)", lambda locale, match: decimals(locale, "", match["part"])),
-        rule(rf"[-−+](?=[.,]?\d|{VULGAR}|(?:{signs})[{BLANKS}]?\d)", _sign, joins_next=True),
+        rule(rf"[-−+](?=[.,]?\d|{VULGAR}|(?:{first})[{BLANKS}]?\d)", _sign, joins_next=True),
         rule(r"[-–](?=\d)", _range),
         *(rule(rf"(?P<power>{POWER}){counted}", _power) for counted in (rf"(?:{name}(?![^\W_]))", "")),
     )
@@ -123,7 +130,7 @@ def _counted(locale: Locale, match: Match, noun: Noun | None) -> Readings:
     if noun is None:
         return _plain_number(locale, match)
     whole, part = _parts(match)
-    if _is_grouped(match) and not found.get("scale"):
+    if _is_grouped(locale, match) and not found.get("scale"):
         whole, part = whole + part, ""
     said = counted(locale, whole, part, noun)
     return said if part else unique(*_governed(locale, match, whole, noun), *said)
@@ -178,7 +185,7 @@ def _plain_number(locale: Locale, match: Match) -> Readings:
     whole, part = _parts(match)
     written = match["whole"]
     if part:
-        grouped = integers(locale, whole + part) if _is_grouped(match) else ()
+        grouped = integers(locale, whole + part) if _is_grouped(locale, match) else ()
         return unique(*grouped, *decimals(locale, whole, part))
     if written == whole:
         before = match.string[max(0, match.start() - 24) : match.start()]
@@ -193,9 +200,13 @@ def _plain_number(locale: Locale, match: Match) -> Readings:
     return said
 
 
-def _is_grouped(match: Match) -> bool:
-    """``1,234`` may be a thousand in the English manner, but where a comma is the decimal sign that is unlikely."""
-    return match["mark"] == "." and match["part"] is not None and len(match["part"]) == 3 and len(match["whole"]) <= 3
+def _is_grouped(locale: Locale, match: Match) -> bool:
+    """``1,234`` may be a thousand in the English manner, likely so of money and where it is round."""
+    found = match.groupdict()
+    if len(found["part"] or "") != 3 or len(found["whole"] or "") > 3:
+        return False
+    money = (found.get("sign") or found.get("name")) in locale.currencies
+    return found["mark"] == "." or money or match["part"].endswith("00")
 
 
 def _governed(locale: Locale, match: Match, digits: str, noun: Noun | None) -> Readings:

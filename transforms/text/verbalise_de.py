@@ -83,11 +83,11 @@ LOCALE = Locale(
     ),
     join_mixed=join_mixed,
     currencies=currencies(
-        """€ EUR | m euro euro | m cent cent
-        $ USD | m dollar dollar | m cent cent
+        """€ EUR Euro | m euro euro | m cent cent
+        $ USD Dollar US-Dollar | m dollar dollar | m cent cent
         £ GBP | n pfund pfund | m penny pence
         ¥ JPY | m yen yen | m sen sen
-        CHF | m franken franken | m rappen rappen"""
+        CHF Franken | m franken franken | m rappen rappen"""
     ),
     units=nouns(
         """% | n | prozent | prozent

@@ -22,6 +22,7 @@ _MONEY_SCALE = r"(?:\s?(?P<scale>hundred|thousand|million|billion|trillion|[kKmM
 _CURRENCY_SIGNS = "|".join(map(re.escape, CURRENCIES))
 _UNIT_NAMES = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
 _SIGN = rf"(?P<sign>{_CURRENCY_SIGNS})"
+_NAMED = r"(?:\s(?:dollars|pounds|euros)\b)?"
 _UNIT = rf"\s?(?P<unit>(?>{_UNIT_NAMES}))"
 _CODE_CONTEXT = re.compile(
     r"\b(?:extensions?|ext\.?|pin|passwords?|passcode|code|dial|numbers?|no\.?|channel|room|flight|call|#)\W*$", re.I
@@ -158,7 +159,7 @@ def _rules(*patterns: str) -> tuple[Rule, ...]:
 MONEY = (
     *_rules(
         *(
-            rf"{_SIGN}\s?(?P<minus>[-−])?{number}{_MONEY_SCALE}"
+            rf"{_SIGN}\s?(?P<minus>[-−])?{number}{_MONEY_SCALE}{_NAMED}"
             for number in (_VULGAR, _MIXED, _WITH_COMMA, _NUMBER, _POINTED)
         )
     ),

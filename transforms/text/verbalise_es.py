@@ -69,11 +69,11 @@ LOCALE = Locale(
     ),
     noun_before_fraction=True,
     currencies=currencies(
-        """€ EUR | m euro euros | m céntimo céntimos
-        $ USD US$ | m dólar dólares | m centavo centavos
+        """€ EUR euro euros | m euro euros | m céntimo céntimos
+        $ USD US$ dólar dólares | m dólar dólares | m centavo centavos
         £ GBP | f libra libras | m penique peniques
         ¥ JPY | m yen yenes | m sen senes
-        MXN | m peso pesos | m centavo centavos"""
+        MXN peso pesos | m peso pesos | m centavo centavos"""
     ),
     units=nouns(
         """% | m | por ciento | por ciento

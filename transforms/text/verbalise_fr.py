@@ -3,7 +3,7 @@
 import re
 
 from transforms.text.verbalise import Rule
-from transforms.text.verbalise_fr_numbers import cardinal, century, clock, date, form, of, ordinal, roman, year
+from transforms.text.verbalise_fr_numbers import cardinal, century, clock, date, form, height, of, ordinal, roman, year
 from transforms.text.verbalise_locale import (
     Locale,
     currencies,
@@ -69,11 +69,11 @@ LOCALE = Locale(
     ),
     noun_before_fraction=True,
     currencies=currencies(
-        """€ EUR | m euro euros | m centime centimes
-        $ USD | m dollar dollars | m cent cents
+        """€ EUR euro euros | m euro euros | m centime centimes
+        $ USD dollar dollars | m dollar dollars | m cent cents
         £ GBP | f livre livres | m penny pence
         ¥ JPY | m yen yens | m sen sens
-        CHF | m franc francs | m centime centimes"""
+        CHF franc francs | m franc francs | m centime centimes"""
     ),
     units=nouns(
         """% | m | pour cent | pour cent
@@ -218,7 +218,10 @@ LOCALE = Locale(
     phone_patterns=(r"0\d(?:[ .-]?\d\d){4}", r"0 ?8\d\d(?: \d{3}){2}", r"\d{3}-\d{3}-\d{4}", r"\d{3}-\d{4}"),
     phone_in_groups=True,
     roman=roman,
-    rules=(Rule(re.compile(r"(?<![^\W_])([IVX]{1,7})(ers?|res?|èmes?|es?)(?![^\W_])"), century),),
+    rules=(
+        Rule(re.compile(r"(?<![\d,.])(\d)\s?m\s?(\d\d)(?![^\W_])"), height),
+        Rule(re.compile(r"(?<![^\W_])([IVX]{1,7})(ers?|res?|èmes?|es?)(?![^\W_])"), century),
+    ),
 )
 
 LANGUAGE = language(LOCALE)

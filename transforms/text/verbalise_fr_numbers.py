@@ -107,5 +107,12 @@ def century(match: re.Match[str]) -> Readings:
     return ordinal(roman_value(match[1]), match[2])
 
 
+def height(match: re.Match[str]) -> Readings:
+    """``1m80`` -> un mètre quatre vingts."""
+    metres, rest = int(match[1]), cardinal(int(match[2]), "m")[0]
+    zero = ("zéro",) * match[2].startswith("0")
+    return ((*cardinal(metres, "m")[0], "mètre" if metres < 2 else "mètres", *zero, *rest),)
+
+
 def of(name: str) -> Reading:
     return (f"d'{name}",) if name[0] in "aeiouhéèê" else ("de", *words(name))

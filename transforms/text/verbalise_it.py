@@ -64,11 +64,11 @@ LOCALE = Locale(
     ),
     noun_before_fraction=True,
     currencies=currencies(
-        """€ EUR | m euro euro | m centesimo centesimi
-        $ USD | m dollaro dollari | m centesimo centesimi
+        """€ EUR euro | m euro euro | m centesimo centesimi
+        $ USD dollaro dollari | m dollaro dollari | m centesimo centesimi
         £ GBP | f sterlina sterline | m penny pence
         ¥ JPY | m yen yen | m sen sen
-        CHF | m franco franchi | m centesimo centesimi"""
+        CHF franco franchi | m franco franchi | m centesimo centesimi"""
     ),
     units=nouns(
         """% | m | per cento | per cento

@@ -81,6 +81,7 @@ def test_every_number_is_read_in_full(number):
         ("the 1990s", "the nineteen nineties"),
         ("1/2 and 3/4", "one half and three quarters"),
         ("$5.50", "five dollars and fifty cents"),
+        ("$5 million dollars", "five million dollars"),
         ("$1", "one dollar"),
         ("£2.5 million", "two point five million pounds"),
         ("20 €", "twenty euros"),

@@ -92,6 +92,8 @@ def test_a_date_is_one_slot(day, month, year, code):
 
 GOLDEN = {
     "es": """
+        19,99 euros y 2 millones de euros = diecinueve euros con noventa y nueve y dos millones de euros
+        $500 pesos, $1,500, 3,500 km = quinientos pesos mil quinientos dólares tres mil quinientos kilómetros
         21 años, 31 casas y 1 hora = veintiún años treinta y una casas y una hora
         500 mujeres, 200 personas, 300 días = quinientas mujeres doscientas personas trescientos días
         21 problemas, canal 1 ofrece = veintiún problemas canal uno ofrece
@@ -131,6 +133,9 @@ GOLDEN = {
         192.168.1.1 = ciento noventa y dos punto ciento sesenta y ocho punto uno punto uno
         """,
     "fr": """
+        19,99 euros, 5€50 = dix neuf euros quatre vingt dix neuf cinq euros cinquante
+        3 milliards d'euros = trois milliards d'euros
+        il mesure 1m80, 2 m 05 = il mesure un mètre quatre vingts deux mètres zéro cinq
         le Dr Petit, à St-Malo, Mgr Dupont = le docteur petit à saint malo monseigneur dupont
         av. Foch, p. 5, de l'art. Un vol. = avenue foch page cinq de l'art un vol
         24h/24 et 7j/7 = vingt quatre heures sur vingt quatre et sept jours sur sept
@@ -168,6 +173,8 @@ GOLDEN = {
         appuyez sur # = appuyez sur dièse
         """,
     "de": """
+        19,99 Euro, 1 Euro, 2 Millionen Euro = neunzehn euro neunundneunzig ein euro zwei millionen euro
+        Euro 2024 = euro zweitausendvierundzwanzig
         1 Kind, Kapitel 1 und die 1 = ein kind kapitel eins und die eins
         siehe S. 45, Art. 5 und max. 3 = siehe seite fünfundvierzig artikel fünf und maximal drei
         Das war Jan. Nach Art. Sagt Max. = das war jan nach art sagt max
@@ -204,6 +211,7 @@ GOLDEN = {
         5-10 = fünf bis zehn
         """,
     "it": """
+        19,99 euro = diciannove euro e novantanove
         1 persona e 1 giorno, canale 1 trasmette = una persona e un giorno canale uno trasmette
         l'avv. Rossi, p. 5, V.le Europa, F.lli Neri = l'avvocato rossi pagina cinque viale europa fratelli neri
         L'11 settembre, l'8 marzo = l undici settembre l otto marzo
@@ -238,6 +246,7 @@ GOLDEN = {
         5-10 = cinque a dieci
         """,
     "ru": """
+        19,99 рублей, около 5 рублей = девятнадцать рублей девяносто девять около пяти рублей
         2 женщины и 2 недели, 2 раза, 22 минуты = две женщины и две недели два раза двадцать две минуты
         1 минута, 21 год, 1 окно, на 1 минуту = одна минута двадцать один год одно окно на одну минуту
         в 3 странах, с 2 друзьями, к 5 часам, у 5 человек = в трёх странах с двумя друзьями к пяти часам у пяти человек
