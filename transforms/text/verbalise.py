@@ -121,6 +121,18 @@ def clean_word(written: str) -> str:
     return "".join(char for char in composed if char.isalpha() or char == "'").strip("'")
 
 
+def run_together(written: str) -> list[str]:
+    """``MeToo2020`` -> Me, Too, 2020."""
+    parts: list[str] = []
+    for before, char in zip(" " + written, written, strict=False):
+        same = before.isalpha() == char.isalpha() and before.isdigit() == char.isdigit()
+        if parts and same and not (before.islower() and char.isupper()):
+            parts[-1] += char
+        else:
+            parts.append(char)
+    return [part for part in parts if part.isalnum()]
+
+
 def tag_at(text: str, position: int) -> Slot | None:
     """The tag that begins there; marks of typography (``<i>``, ``</i>``) are never spoken."""
     match = _TAG.match(text, position)

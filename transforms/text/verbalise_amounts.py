@@ -54,7 +54,8 @@ def amounts(locale: Locale) -> tuple[Rule, ...]:
     first, spoken = any_of(name for name in locale.currencies if name not in names), any_of(names)
     scale = rf"[{BLANKS}]?(?P<scale>{any_of(locale.scales)})(?![^\W_])"
     link = rf"[{BLANKS}](?:{locale.link})(?=(?:{units}|{signs})(?![^\W_]))"
-    name = rf"[{BLANKS}]?(?P<name>(?>{units}|{signs}))"
+    name = rf"(?:[{BLANKS}]?|-(?=\w\w))(?P<name>(?>{units}|{signs}))"
+    long = any_of(unit for unit in locale.units if len(unit) > 1)
     tail = rf"(?:{scale}(?:{link})?)?(?:{name}(?![^\W_]))?"
 
     def rule(pattern: str, read: Read, *, joins_next: bool = False) -> Rule:
@@ -77,6 +78,10 @@ def amounts(locale: Locale) -> tuple[Rule, ...]:
         rule(r"(?<![^\W_])[.,](?P<part>\d+)", lambda locale, match: decimals(locale, "", match["part"])),
         rule(rf"[-−+](?=[.,]?\d|{VULGAR}|(?:{first})[{BLANKS}]?\d)", _sign, joins_next=True),
         rule(r"[-–](?=\d)", _range),
+        rule(r"(?<=\d):(?=\d)", lambda locale, match: tuple(words(word) for word in locale.ratio)),
+        rule(rf"(?<=[€$£₽])/(?:(?P<name>{units})(?![^\W_]))?", _each),
+        rule(rf"/(?P<name>{long})(?![^\W_])", _each),
+        *(rule(rf"(?<=\b{per} )(?P<name>{long})(?![^\W_])", _each) for per in locale.per),
         *(rule(rf"(?P<power>{POWER}){counted}", _power) for counted in (rf"(?:{name}(?![^\W_]))", "")),
     )
 
@@ -167,6 +172,13 @@ def _money(locale: Locale, match: Match, money: Money) -> Readings:
 def _ordinal(locale: Locale, match: Match) -> Readings:
     signed = match.string[: match.start()].endswith(("-", "−", "+"))
     return () if signed else locale.ordinal(int(match["n"]), match["ending"])
+
+
+def _each(locale: Locale, match: Match) -> Readings:
+    """``/kg`` -> pro kilogramm; ``km²`` behind the word itself."""
+    noun = locale.units.get(match["name"] or "")
+    per = words(locale.per[0]) if match[0][0] == "/" else ()
+    return ((*per, *(words(noun.one) if noun else ())),)
 
 
 def _power(locale: Locale, match: Match) -> Readings:

@@ -48,6 +48,9 @@ LOCALE = Locale(
     minus="minus",
     plus="plus",
     to=("bis", ""),
+    ratio=("zu", ""),
+    per=("pro", "je"),
+    hashtag="hashtag",
     money_joins=("", "und"),
     scales=nouns(
         """tausend Tausend Tsd. | n | tausend | tausend

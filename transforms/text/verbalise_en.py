@@ -2,7 +2,7 @@
 
 import re
 
-from transforms.text.verbalise import Language, Reading, is_shouted
+from transforms.text.verbalise import Language, Reading, is_shouted, run_together
 from transforms.text.verbalise_en_amounts import MONEY, NUMBERS, Readings, rule
 from transforms.text.verbalise_en_calendar import CALENDAR
 from transforms.text.verbalise_en_numbers import (
@@ -142,6 +142,14 @@ def _before_number(match: re.Match[str]) -> Readings:
     return [(reading,) for reading in BEFORE_NUMBERS[match.group(1).lower()]]
 
 
+def _hashtag(match: re.Match[str]) -> Readings:
+    """``#MeToo`` -> hashtag me too."""
+    said: list[str] = []
+    for part in run_together(match.group(1)):
+        said += integer(part)[0] if part.isdecimal() else re.findall(r"[^\W\d_]+", part.lower())
+    return [("hashtag", *said), tuple(said)]
+
+
 def _number_sign(match: re.Match[str]) -> Readings:
     """``#`` is a number before a digit and a key elsewhere."""
     if match.string[match.end() : match.end() + 1].isdigit():
@@ -222,7 +230,10 @@ LANGUAGE = Language(
         rule(_NOT_IN_WORD + r"(Ph\.\s?D\.)('s\b)?", _initials),
         rule(_NOT_IN_WORD + r"(No|Vols?|Figs?)\.(?=\s?\d)", _before_number, re.I),
         rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
+        rule(_NOT_IN_WORD + r"#(?=[^\W\d_])(\w+)", _hashtag),
         rule(r"#", _number_sign),
+        rule(r"(?<=\d):(?=\d)", lambda match: [("to",), ()]),
+        rule(r"\*+(?=[^\W\d_])|(?<=[^\W\d_])\*+", lambda match: [(), ("star",), ("asterisk",)]),
         rule("|".join(map(re.escape, SYMBOLS)), _symbol),
         rule(VULGAR, lambda match: fraction(*vulgar(match[0]))),
         rule(_NOT_IN_WORD + r"'(?:" + "|".join(LEADING_APOSTROPHE) + r")\b", lambda m: [(m.group().lower(),)], re.I),

@@ -22,8 +22,9 @@ _MONEY_SCALE = r"(?:\s?(?P<scale>hundred|thousand|million|billion|trillion|[kKmM
 _CURRENCY_SIGNS = "|".join(map(re.escape, CURRENCIES))
 _UNIT_NAMES = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
 _SIGN = rf"(?P<sign>{_CURRENCY_SIGNS})"
+_LONG_NAMES = "|".join(map(re.escape, sorted((unit for unit in UNITS if len(unit) > 1), key=len, reverse=True)))
 _NAMED = r"(?:\s(?:dollars|pounds|euros)\b)?"
-_UNIT = rf"\s?(?P<unit>(?>{_UNIT_NAMES}))"
+_UNIT = rf"(?:\s?|(?P<hyphen>-)(?=\w\w))(?P<unit>(?>{_UNIT_NAMES}))"
 _CODE_CONTEXT = re.compile(
     r"\b(?:extensions?|ext\.?|pin|passwords?|passcode|code|dial|numbers?|no\.?|channel|room|flight|call|#)\W*$", re.I
 )
@@ -63,7 +64,8 @@ def _counted(match: re.Match[str], one: str, many: str, scale: str) -> Readings:
         if part
         else [*([quantity(whole)] if match.groupdict().get("sign") else []), *_counts(match)]
     )
-    name = one if whole == "1" and not part and not scale else many
+    single = (whole == "1" and not part and not scale) or match.groupdict().get("hyphen")
+    name = one if single else many
     return [(*number, *scale.split(), *name.split()) for number in numbers]
 
 
@@ -96,6 +98,11 @@ def _money(match: re.Match[str], sign: str) -> Readings:
     small_alone = [named] if int(whole) == 0 else []
     mixed = [(*units, "and", *named), (*units, *named), (*units, *small), (*quantity(whole), *two_digits(part))]
     return [*small_alone, *mixed]
+
+
+def _each(match: re.Match[str]) -> Readings:
+    """``/kg`` -> per kilogram; ``km²`` behind per."""
+    return [(*(("per",) if match[0][0] == "/" else ()), *UNITS[match["unit"]][0].split())]
 
 
 def _power(match: re.Match[str]) -> Readings:
@@ -170,6 +177,8 @@ NUMBERS = (
     rule(rf"{_NUMBER}(?:{_UNIT})?(?={POWER})", lambda match: _amount(match)[:1], joins_next=True),
     *_rules(rf"{_FRACTION}{_SCALE}(?:{_UNIT}(?![^\W_]))?", rf"{_WITH_COMMA}{_SCALE}{_UNIT}(?![^\W_])"),
     *_rules(rf"{_NUMBER}{_SCALE}(?:{_UNIT}(?![^\W_]))?", _POINTED),
+    rule(rf"(?:(?<=[€$£])/|(?<=\bper ))(?P<unit>{_UNIT_NAMES})(?![^\W_])", _each),
+    rule(rf"/(?P<unit>{_LONG_NAMES})(?![^\W_])", _each),
     rule(rf"[-−+](?=\.?\d|{VULGAR}|(?:{_CURRENCY_SIGNS})\s?\.?\d)", _sign, joins_next=True),
     *(rule(rf"(?P<power>{POWER}){counted}", _power) for counted in (rf"{_UNIT}(?![^\W_])", "")),
 )

@@ -34,6 +34,9 @@ LOCALE = Locale(
     minus="menos",
     plus="más",
     to=("a", "al", ""),
+    ratio=("a", ""),
+    per=("por",),
+    hashtag="hashtag",
     money_joins=("con", "y", ""),
     scales=nouns(
         """mil | m | mil | mil

@@ -32,6 +32,9 @@ LOCALE = Locale(
     minus="moins",
     plus="plus",
     to=("à", ""),
+    ratio=("à", ""),
+    per=("par", "au"),
+    hashtag="hashtag",
     money_joins=("", "et"),
     scales=nouns(
         """mille | m | mille | mille

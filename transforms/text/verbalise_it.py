@@ -30,6 +30,9 @@ LOCALE = Locale(
     minus="meno",
     plus="più",
     to=("a", ""),
+    ratio=("a", ""),
+    per=("per", "al"),
+    hashtag="hashtag",
     money_joins=("e", "", "virgola"),
     scales=nouns(
         """mila | m | mila | mila

@@ -53,6 +53,9 @@ class Locale:
         clock_patterns: Patterns with the groups ``h``, ``m`` and perhaps ``s``, beside ``10:05`` and ``10:05:30``.
         date: Day, month, year as written to readings.
         year: Readings of four digits that are likely a year, tried first.
+        ratio: What a colon between numbers may be, which are no time.
+        per: Words before what there is one of; the first one for a stroke.
+        hashtag: The word for it.
         money_joins: What may stand between units and hundredths; empty for nothing.
         scales: The words million, billion ... as written after a number.
         of: What links such a word, and a fraction, with a noun.
@@ -94,6 +97,9 @@ class Locale:
     minus: str
     plus: str
     to: tuple[str, ...]
+    ratio: tuple[str, ...]
+    per: tuple[str, ...]
+    hashtag: str
     money_joins: tuple[str, ...]
     scales: Mapping[str, Noun]
     of: Callable[[str], Reading]

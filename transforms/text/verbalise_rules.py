@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from itertools import product
 
-from transforms.text.verbalise import Language, Reading, Rule, is_shouted
+from transforms.text.verbalise import Language, Reading, Rule, is_shouted, run_together
 from transforms.text.verbalise_amounts import Match, Read, amounts, rule_of
 from transforms.text.verbalise_locale import Locale, Readings, longest, unique, words
 from transforms.text.verbalise_numbers import (
@@ -62,6 +62,8 @@ def language(locale: Locale) -> Language:
                 rf"{_NOT_IN_WORD}{elided}(?P<name>[^\W\d_]+)(?:\.|(?P<title>(?=[ -][^\W\d_])))",
                 _abbreviation,
             ),
+            rule(_NOT_IN_WORD + r"#(?=[^\W\d_])(?P<name>\w+)", _hashtag),
+            rule(r"\*+(?=[^\W\d_])|(?<=[^\W\d_])\*+", lambda locale, match: ((), *locale.symbols["*"])),
             rule(_NOT_IN_WORD + r"([^\W\d_])\.(?=\s?([^\W\d_]))", _initial),
             rule("|".join(map(re.escape, longest(locale.symbols))), lambda locale, match: locale.symbols[match[0]]),
             rule(VULGAR, lambda locale, match: fraction(locale, *vulgar(match[0]))),
@@ -138,6 +140,13 @@ def _roman(locale: Locale, match: Match) -> Readings:
 
 def _initials(locale: Locale, match: Match) -> Readings:
     return (_spelled(locale, match[0]),)
+
+
+def _hashtag(locale: Locale, match: Match) -> Readings:
+    """``#MeToo`` -> hashtag me too."""
+    parts = run_together(match["name"])
+    said = tuple(word for part in parts for word in (integers(locale, part)[0] if part.isdecimal() else words(part)))
+    return ((*words(locale.hashtag), *said), said)
 
 
 def _initial(locale: Locale, match: Match) -> Readings:

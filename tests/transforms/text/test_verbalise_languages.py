@@ -92,6 +92,8 @@ def test_a_date_is_one_slot(day, month, year, code):
 
 GOLDEN = {
     "es": """
+        5 €/kg y 100 habitantes por km² = cinco euros por kilogramo y cien habitantes por kilómetro cuadrado
+        el 11-M, #YoTeCreo = el once eme hashtag yo te creo
         19,99 euros y 2 millones de euros = diecinueve euros con noventa y nueve y dos millones de euros
         $500 pesos, $1,500, 3,500 km = quinientos pesos mil quinientos dólares tres mil quinientos kilómetros
         21 años, 31 casas y 1 hora = veintiún años treinta y una casas y una hora
@@ -133,6 +135,7 @@ GOLDEN = {
         192.168.1.1 = ciento noventa y dos punto ciento sesenta y ocho punto uno punto uno
         """,
     "fr": """
+        #MeToo, *soupir*, 3 €/mois = hashtag me too soupir trois euros par mois
         19,99 euros, 5€50 = dix neuf euros quatre vingt dix neuf cinq euros cinquante
         3 milliards d'euros = trois milliards d'euros
         il mesure 1m80, 2 m 05 = il mesure un mètre quatre vingts deux mètres zéro cinq
@@ -173,6 +176,8 @@ GOLDEN = {
         appuyez sur # = appuyez sur dièse
         """,
     "de": """
+        3:2, 5 €/kg, 100 Einwohner pro km² = drei zu zwei fünf euro pro kilogramm hundert einwohner pro quadratkilometer
+        ein 10-km-Lauf, *seufzt*, #MeToo = ein zehn kilometer lauf seufzt hashtag me too
         19,99 Euro, 1 Euro, 2 Millionen Euro = neunzehn euro neunundneunzig ein euro zwei millionen euro
         Euro 2024 = euro zweitausendvierundzwanzig
         1 Kind, Kapitel 1 und die 1 = ein kind kapitel eins und die eins
@@ -211,6 +216,7 @@ GOLDEN = {
         5-10 = fünf bis zehn
         """,
     "it": """
+        16:9, #IoResto = sedici a nove hashtag io resto
         19,99 euro = diciannove euro e novantanove
         1 persona e 1 giorno, canale 1 trasmette = una persona e un giorno canale uno trasmette
         l'avv. Rossi, p. 5, V.le Europa, F.lli Neri = l'avvocato rossi pagina cinque viale europa fratelli neri
@@ -246,6 +252,7 @@ GOLDEN = {
         5-10 = cinque a dieci
         """,
     "ru": """
+        5 руб./кг, #Москва2020 = пять рублей за килограмм хештег москва две тысячи двадцать
         19,99 рублей, около 5 рублей = девятнадцать рублей девяносто девять около пяти рублей
         2 женщины и 2 недели, 2 раза, 22 минуты = две женщины и две недели два раза двадцать две минуты
         1 минута, 21 год, 1 окно, на 1 минуту = одна минута двадцать один год одно окно на одну минуту
