@@ -11,6 +11,7 @@ from transforms.text.verbalise_locale import (
     unique,
     words,
 )
+from transforms.text.verbalise_numbers import NUMBERED
 
 MONTHS = "januar februar märz april mai juni juli august september oktober november dezember".split()
 MONTH = "|".join([*MONTHS, *(f"{month[:3]}\\." for month in MONTHS), "sept\\."])
@@ -114,5 +115,10 @@ def join_mixed(whole: Reading, tail: Reading) -> Reading:
 
 
 def roman(number: int, match: re.Match[str]) -> Readings:
+    before = match.string[: match.start()]
     base, n, r, s = ordinal(number, ".")
-    return unique(r, base, n, *cardinal(number, "")[:1], s)
+    count = cardinal(number, "")[:1]
+    if NUMBERED.search(before):
+        return unique(*count, base, n, r, s)
+    ordered = (base, n, r) if _ARTICLE.search(before) else (n, r, base) if _ANY_ARTICLE.search(before) else (r, base, n)
+    return unique(*ordered, *count, s)

@@ -26,13 +26,15 @@ from transforms.text.verbalise_en_words import (
     TITLES_WITHOUT_STOP,
     WORDS_IN_CAPITALS,
 )
-from transforms.text.verbalise_numbers import VULGAR, digits_of, roman_value, vulgar
+from transforms.text.verbalise_numbers import ROMAN, VULGAR, digits_of, roman_value, vulgar
 
-_ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 _NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $")
 _CHAIN_BEFORE, _CHAIN_AFTER = re.compile(r"[-–]\d+$"), re.compile(r"\d+[-–]\d")
+_NAME_AFTER = re.compile(r"\s[^\W\d_a-z]")
 _NUMBERED = re.compile(
-    r"\b(?:war|chapter|part|volume|book|section|act|scene|phase|type|class|level|title|appendix) $", re.I
+    r"\b(?:war|chapter|part|volume|book|section|act|scene|phase|type|class|level|title|appendix|canto|psalm|lesson|"
+    r"letter|bowl|article|episode|grade|zone|no\.|vol\.) $",
+    re.I,
 )
 
 
@@ -86,6 +88,25 @@ def _dotted(match: re.Match[str]) -> Readings:
     return [joined(word, spelled=spelled) for word in ("dot", "point") for spelled in (False, True)]
 
 
+def _plural(match: re.Match[str]) -> Readings:
+    """``B-52s`` -> fifty twos; ``10s`` may be seconds."""
+    count = quantity(match.group(1))
+    *head, last = count
+    plural = f"{last[:-1]}ies" if last.endswith("y") else f"{last}es" if last.endswith("x") else f"{last}s"
+    return [(*head, plural), (*count, "seconds"), (*count, "s")]
+
+
+def _height(match: re.Match[str]) -> Readings:
+    """``5'10"`` -> five ten | five foot ten."""
+    feet, inches = quantity(match.group(1)), quantity(match.group(2))
+    return [(*feet, *inches), (*feet, "foot", *inches), (*feet, "feet", *inches, "inches")]
+
+
+def _joined_letters(match: re.Match[str]) -> Readings:
+    """``AT&T`` -> a t and t."""
+    return [(*_letters(match.group(1)), "and", *_letters(match.group(2)))]
+
+
 def _designation(match: re.Match[str]) -> Readings:
     """``H.323`` -> h three twenty three, with or without the dot."""
     letter, digits = match.group(1).lower(), match.group(2)
@@ -104,17 +125,19 @@ def _range(match: re.Match[str]) -> Readings:
 
 
 def _roman(match: re.Match[str]) -> Readings:
-    """``World War II`` -> two; ``Henry VIII`` -> the eighth. ``I`` alone is a word unless a name asks otherwise."""
-    before = match.string[: match.start()]
-    if not _ROMAN.fullmatch(match.group()) or (len(match.group()) == 1 and not _NUMBERED.search(before)):
+    """``World War II`` -> two; ``Henry VIII's`` -> the eighth's. ``I`` alone is a word unless a name asks otherwise."""
+    before, numeral, owns = match.string[: match.start()], match.group(1), match.group(2) is not None
+    numbered = _NUMBERED.search(before)
+    if not ROMAN.fullmatch(numeral) or (not numbered and (len(numeral) == 1 or set(numeral) & {"L", "C"})):
         return []
-    digits = str(roman_value(match.group()))
+    digits = str(roman_value(numeral))
     order, count = ("the", *ordinal(digits)), quantity(digits)
-    spelled = tuple(_letters(match.group()))
-    if _NUMBERED.search(before):
-        return [count, order, spelled]
-    named = _NAME_BEFORE.search(before)
-    return [order, count, ordinal(digits), spelled] if named else [count, spelled, order]
+    spelled = tuple(_letters(numeral))
+    if numbered:
+        said = [count, order, spelled]
+    else:
+        said = [order, count, ordinal(digits), spelled] if _NAME_BEFORE.search(before) else [count, spelled, order]
+    return [(*words, f"{last}'s" if owns else last) for *words, last in said]
 
 
 def _initials(match: re.Match[str]) -> Readings:
@@ -130,8 +153,10 @@ def _abbreviation(match: re.Match[str]) -> Readings:
         return []
     written, stop = match.groups()
     named = [tuple(reading.split()) for reading in ABBREVIATIONS.get(written.lower(), ())]
+    if stop and written.isupper() and len(written) > 2 and named and not is_shouted(match.string):
+        return [tuple(_letters(written)), *named]
     if stop or written in TITLES_WITHOUT_STOP:
-        return named
+        return named if _NAME_AFTER.match(match.string, match.end()) else named[::-1]
     if written.lower() not in TITLES_IN_ANY_CASE:
         return []
     return named if is_shouted(match.string) else [*named, tuple(_letters(written))]
@@ -223,12 +248,16 @@ LANGUAGE = Language(
         rule(
             r"(?<!\d)(\d{2}(?:\d0)?)(?:'?s|'S)\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []
         ),
+        rule(r"(?<![\d.,])(\d{1,3})'?s\b", _plural),
+        rule(r"(?<![^\W_])'(\d\d)(?![\d'])", lambda match: [two_digits(match.group(1))]),
+        rule(r"(?<!\d)(\d)'\s?(\d{1,2})(?:\"|''|[”″])", _height),
         *NUMBERS,
         rule(r"[-–](?=\d)", _range),
-        rule(_NOT_IN_WORD + r"[IVX]{1,7}(?![^\W_])(?!\.[A-Z]|')", _roman),
+        rule(_NOT_IN_WORD + r"([IVXLC]{1,7})('s)?(?![^\W_])(?!\.[A-Z]|')", _roman),
         rule(_NOT_IN_WORD + r"((?:[A-Za-z]\.){2,})('s\b)?", _initials),
         rule(_NOT_IN_WORD + r"(Ph\.\s?D\.)('s\b)?", _initials),
-        rule(_NOT_IN_WORD + r"(No|Vols?|Figs?)\.(?=\s?\d)", _before_number, re.I),
+        rule(_NOT_IN_WORD + r"(Nos?|Vols?|Figs?|pp?|Ch|Apt|Pt|Sec|Paras?)\.(?=\s?\d)", _before_number, re.I),
+        rule(_NOT_IN_WORD + r"([A-Z]{1,3})&([A-Z]{1,3})(?![^\W_])", _joined_letters),
         rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
         rule(_NOT_IN_WORD + r"#(?=[^\W\d_])(\w+)", _hashtag),
         rule(r"#", _number_sign),

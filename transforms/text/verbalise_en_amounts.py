@@ -26,7 +26,9 @@ _LONG_NAMES = "|".join(map(re.escape, sorted((unit for unit in UNITS if len(unit
 _NAMED = r"(?:\s(?:dollars|pounds|euros)\b)?"
 _UNIT = rf"(?:\s?|(?P<hyphen>-)(?=\w\w))(?P<unit>(?>{_UNIT_NAMES}))"
 _CODE_CONTEXT = re.compile(
-    r"\b(?:extensions?|ext\.?|pin|passwords?|passcode|code|dial|numbers?|no\.?|channel|room|flight|call|#)\W*$", re.I
+    r"\b(?:extensions?|ext\.?|pin|passwords?|passcode|code|dial|numbers?|no\.?|channel|room|flight|call|account|"
+    r"zip|order|reference|ending in|#)\W*$",
+    re.I,
 )
 _MOST_APART = 8
 _MINUS = ("minus", "negative")

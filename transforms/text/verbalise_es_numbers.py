@@ -11,10 +11,12 @@ from transforms.text.verbalise_locale import (
     unique,
     words,
 )
+from transforms.text.verbalise_numbers import NUMBERED
 
 MONTHS = "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
 
 _COUNTED = re.compile(r"\s([a-záéíóúñü]{3,})")
+_WOMAN = re.compile(r"\b(?:Isabel|Beatriz|[A-ZÁÉÍÓÚ]\w+a|guerra) $", re.I)
 _BEFORE_ONE = re.compile(r"(?:^|[.,;:¿¡(]\s?|\b(?:de|en|con|a|y|o|por|hace|hay|solo|sólo|tiene|tengo|unos?)\s)$", re.I)
 
 
@@ -95,10 +97,11 @@ def clock(hour: int, minute: int) -> Readings:
 
 
 def roman(number: int, match: re.Match[str]) -> Readings:
-    spoken = ordinal(number, "º")[:1] if number <= 10 else ()
-    before = match.string[: match.start()].rstrip().lower()
+    before = match.string[: match.start()]
+    ending = "ª" if _WOMAN.search(before) else "º"
+    spoken = ordinal(number, ending)[:1] if number <= 10 else ()
     counted = cardinal(number, "")[:1]
-    return unique(*counted, *spoken) if before.endswith(("siglo", "siglos", "capítulo")) else unique(*spoken, *counted)
+    return unique(*counted, *spoken) if NUMBERED.search(before) else unique(*spoken, *counted)
 
 
 def power(minus: Reading, number: int) -> Readings:

@@ -15,6 +15,7 @@ from transforms.text.verbalise_locale import (
 MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split()
 
 _COUNTED = re.compile(r"\s[a-zàèéìòù]{2,}([aeo])\b")
+_WOMAN = re.compile(r"\b(?!(?:Andrea|Luca|Nicola|papa) )(?:[A-Z]\w+a|parte|scena) $")
 _BEFORE_ONE = re.compile(r"(?:^|[.,;:(]\s?|\b(?:di|in|con|a|e|o|ed|per|da|ha|ho|solo|circa|ogni|tra|fra)\s)$", re.I)
 
 
@@ -84,8 +85,9 @@ def clock(hour: int, minute: int) -> Readings:
 
 
 def roman(number: int, match: re.Match[str]) -> Readings:
-    order = ordinal(number, "º")
-    return unique(*order[:2], *cardinal(number, "")[:1])
+    woman = _WOMAN.search(match.string[: match.start()])
+    order = ordinal(number, "º")[:2]
+    return unique(*(order[::-1] if woman else order), *cardinal(number, "")[:1])
 
 
 def of(name: str) -> Reading:

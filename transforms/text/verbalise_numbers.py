@@ -15,6 +15,15 @@ VULGAR = "[\u00bc-\u00be\u2150-\u215e]"
 POWER = "[\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+"
 """Raised digits."""
 _RAISED = re.compile(r"(?:\d|\)|(?<![^\W_])[^\W\d_]|\d\s?[^\W\d_]{1,3}(?:/[^\W\d_])?)$")
+ROMAN = re.compile(r"(?!\Z)C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+"""A Roman numeral up to 399."""
+NUMBERED = re.compile(
+    r"\b(?:cap[ií]tulo|capitolo|chapitre|kapitel|глава|canto|chant|gesang|песнь|salmo|psaume|psalm|псалом|parte?|partie|"
+    r"teil|часть|tomo|tome|band|том|libro|livre|buch|книга|atto|acto|acte|akt|акт|es?cena|scène|szene|сцена|siglos?|"
+    r"secolo|siècle) $",
+    re.I,
+)
+"""Before a number, it says that it is one of a row."""
 LONGEST_QUANTITY = 15
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 

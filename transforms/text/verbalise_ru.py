@@ -27,6 +27,7 @@ from transforms.text.verbalise_ru_numbers import (
     form,
     governed,
     ordinal,
+    roman,
 )
 from transforms.text.verbalise_rules import language
 
@@ -61,12 +62,6 @@ def _century(match: re.Match[str]) -> Readings:
         match[2].lower()
     ]
     return unique(*(declined(roman_value(match[1]), case, "m") for case in cases))
-
-
-def roman(number: int, match: re.Match[str]) -> Readings:
-    """``Пётр I`` -> первый | первого ..."""
-    masculine = [declined(number, case, "m") for case in "ngdip"]
-    return unique(*masculine, declined(number, "n", "f"), declined(number, "g", "f"))
 
 
 def of(name: str) -> Reading:

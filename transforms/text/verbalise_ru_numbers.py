@@ -10,6 +10,7 @@ _OBLIQUE = "gdip"
 _GENITIVE = re.compile(
     r"\b(?:до|от|около|более|менее|свыше|больше|меньше|порядка|из|без|после|кроме|у|для|против|с|со)\s+$", re.I
 )
+_WOMAN = re.compile(r"\b(?:глава|часть|книга|сцена|песнь|[А-ЯЁ]\w*[ая]) $", re.I)
 _COUNTED = re.compile(r"\s([а-яё]{3,})(?<!ся)(?<!ет)(?<!ит)(?![^\W_])")
 _PLURAL_CASES = {"ами": "i", "ями": "i", "ах": "p", "ях": "p", "ам": "d", "ям": "d"}
 _DATIVE = re.compile(r"\b(?:к|ко)\s+$", re.I)
@@ -86,6 +87,14 @@ def ordinal(number: int, ending: str) -> Readings:
     forms = [declined(number, case, gender) for case, gender in _ENDINGS[ending.strip("-").lower()]]
     decade = 20 <= number <= 90 and number % 10 == 0
     return unique(*(reversed(forms) if decade and len(forms) == 2 else forms))
+
+
+def roman(number: int, match: re.Match[str]) -> Readings:
+    """``Пётр I`` -> первый | первого ...; ``Екатерина II`` -> вторая."""
+    masculine = [declined(number, case, "m") for case in "ngdip"]
+    feminine = [declined(number, case, "f") for case in "ng"]
+    woman = _WOMAN.search(match.string[: match.start()])
+    return unique(*feminine, *masculine) if woman else unique(*masculine, *feminine)
 
 
 def declined(number: int, case: str, gender: str) -> Reading:

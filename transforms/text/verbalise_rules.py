@@ -12,6 +12,8 @@ from transforms.text.verbalise import Language, Reading, Rule, is_shouted, run_t
 from transforms.text.verbalise_amounts import Match, Read, amounts, rule_of
 from transforms.text.verbalise_locale import Locale, Readings, longest, unique, words
 from transforms.text.verbalise_numbers import (
+    NUMBERED,
+    ROMAN,
     VULGAR,
     by_digit,
     dotted,
@@ -27,7 +29,7 @@ _NOT_IN_WORD = r"(?<![^\W_])"
 _ENDS = r"(?![^\W_])"
 _SPELLED_NEVER = frozenset("hm hmm mm mmm mhm sh shh psst pst brr grr pff pfff tsk zzz хм гм мм тсс ш".split())
 _SPELLED_ALWAYS = frozenset("usa eu ue uk fbi cia ibm usb cdu csu afd ard edv сша оон ооо мгу мид эвм".split())
-_NAME_BEFORE = re.compile(r"\b[A-ZÀ-ÖØ-ÞА-ЯЁ][^\W\d_]+ $|\b(?:siglo|secolo|papa|век) $")
+_NAME_BEFORE = re.compile(r"\b[A-ZÀ-ÖØ-ÞА-ЯЁ][^\W\d_]+ $|\b(?:papa|век) $")
 _NUMBER_AFTER, _NUMBER_BEFORE = re.compile(r"\s?(?:\d|[IVXLC]+\b)"), re.compile(r"\d\.?\s$")
 _ADDRESS = (
     r"(?P<scheme>https?://)?(?P<rest>(?:www\.|(?<=://)|[\w.+-]+@)[\w-]+(?:\.[\w-]+)*(?:/[\w./-]*\w)?"
@@ -56,7 +58,7 @@ def language(locale: Locale) -> Language:
             *(rule(rf"(?<!\d){pattern}(?!\d)", _phone) for pattern in locale.phone_patterns),
             rule(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![.,]?\d)", _internet_address),
             *amounts(locale),
-            rule(r"[IVX]{1,7}(?![^\W_])", _roman),
+            rule(r"[IVXLC]{1,7}(?![^\W_])", _roman),
             rule(_NOT_IN_WORD + r"(?:[^\W\d_]\.){2,}", _initials),
             rule(
                 rf"{_NOT_IN_WORD}{elided}(?P<name>[^\W\d_]+)(?:\.|(?P<title>(?=[ -][^\W\d_])))",
@@ -131,9 +133,10 @@ def _internet_address(locale: Locale, match: Match) -> Readings:
 
 def _roman(locale: Locale, match: Match) -> Readings:
     before = match.string[: match.start()]
-    if not re.fullmatch(r"X{0,3}(?:IX|IV|V?I{0,3})", match[0]) or before[-1:].isalpha():
+    if not ROMAN.fullmatch(match[0]) or before[-1:].isalpha():
         return ()
-    if len(match[0]) == 1 and not _NAME_BEFORE.search(before):
+    named = NUMBERED.search(before) or (_NAME_BEFORE.search(before) and not set(match[0]) & {"L", "C"})
+    if not named and (len(match[0]) == 1 or set(match[0]) & {"L", "C"}):
         return ()
     return unique(*locale.roman(roman_value(match[0]), match), _spelled(locale, match[0]))
 

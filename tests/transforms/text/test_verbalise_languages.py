@@ -92,6 +92,7 @@ def test_a_date_is_one_slot(day, month, year, code):
 
 GOLDEN = {
     "es": """
+        Isabel II, capítulo XLII, parte I = isabel segunda capítulo cuarenta y dos parte uno
         5 €/kg y 100 habitantes por km² = cinco euros por kilogramo y cien habitantes por kilómetro cuadrado
         el 11-M, #YoTeCreo = el once eme hashtag yo te creo
         19,99 euros y 2 millones de euros = diecinueve euros con noventa y nueve y dos millones de euros
@@ -135,6 +136,7 @@ GOLDEN = {
         192.168.1.1 = ciento noventa y dos punto ciento sesenta y ocho punto uno punto uno
         """,
     "fr": """
+        chapitre V et chapitre XLII = chapitre cinq et chapitre quarante deux
         #MeToo, *soupir*, 3 €/mois = hashtag me too soupir trois euros par mois
         19,99 euros, 5€50 = dix neuf euros quatre vingt dix neuf cinq euros cinquante
         3 milliards d'euros = trois milliards d'euros
@@ -176,6 +178,7 @@ GOLDEN = {
         appuyez sur # = appuyez sur dièse
         """,
     "de": """
+        Kapitel XLII, im XX. Jahrhundert = kapitel zweiundvierzig im zwanzigsten jahrhundert
         3:2, 5 €/kg, 100 Einwohner pro km² = drei zu zwei fünf euro pro kilogramm hundert einwohner pro quadratkilometer
         ein 10-km-Lauf, *seufzt*, #MeToo = ein zehn kilometer lauf seufzt hashtag me too
         19,99 Euro, 1 Euro, 2 Millionen Euro = neunzehn euro neunundneunzig ein euro zwei millionen euro
@@ -216,6 +219,7 @@ GOLDEN = {
         5-10 = fünf bis zehn
         """,
     "it": """
+        Elisabetta II e capitolo XLII = elisabetta seconda e capitolo quarantaduesimo
         16:9, #IoResto = sedici a nove hashtag io resto
         19,99 euro = diciannove euro e novantanove
         1 persona e 1 giorno, canale 1 trasmette = una persona e un giorno canale uno trasmette
@@ -252,6 +256,7 @@ GOLDEN = {
         5-10 = cinque a dieci
         """,
     "ru": """
+        Екатерина II, глава XLII, часть I = екатерина вторая глава сорок вторая часть первая
         5 руб./кг, #Москва2020 = пять рублей за килограмм хештег москва две тысячи двадцать
         19,99 рублей, около 5 рублей = девятнадцать рублей девяносто девять около пяти рублей
         2 женщины и 2 недели, 2 раза, 22 минуты = две женщины и две недели два раза двадцать две минуты
