@@ -5,18 +5,15 @@ import re
 from transforms.text.verbalise import Reading, Rule
 from transforms.text.verbalise_locale import (
     Locale,
-    Readings,
     currencies,
     entries,
     letter_names,
     nouns,
     readings,
-    unique,
     words,
 )
-from transforms.text.verbalise_numbers import roman_value
+from transforms.text.verbalise_ru_calendar import CALENDAR
 from transforms.text.verbalise_ru_numbers import (
-    GENITIVE_MONTHS,
     ORDINAL_ENDINGS,
     cardinal,
     clock,
@@ -26,42 +23,11 @@ from transforms.text.verbalise_ru_numbers import (
     declined,
     form,
     governed,
+    in_compound,
     ordinal,
     roman,
 )
 from transforms.text.verbalise_rules import language
-
-_MONTH = "|".join(GENITIVE_MONTHS)
-_YEAR_CASES = {"год": "n", "года": "g", "году": "pd", "годом": "i", "годе": "p"}
-_IN = re.compile(r"\b(?:в|во|о)\s+$", re.I)
-
-
-def _year_with_noun(match: re.Match[str]) -> Readings:
-    """``в 1984 году`` -> в тысяча девятьсот восемьдесят четвёртом году."""
-    cases = _YEAR_CASES[match[2].lower()]
-    return unique(*(declined(int(match[1]), case, "m") for case in cases))
-
-
-def _year_abbreviated(match: re.Match[str]) -> Readings:
-    """The year before its abbreviated noun, in the case that the preposition asks for, the others after it."""
-    order = "pgn" if _IN.search(match.string[: match.start()]) else "gnp"
-    names = {"n": "год", "g": "года", "p": "году"}
-    return tuple((*declined(int(match[1]), case, "m"), names[case]) for case in order)
-
-
-def _day(match: re.Match[str]) -> Readings:
-    """``5 марта`` -> пятого | пятое."""
-    start = not match.string[: match.start()].strip()
-    order = "ng" if start else "gn"
-    return unique(*(declined(int(match[1]), case, "n") for case in order), *cardinal(int(match[1]), "m"))
-
-
-def _century(match: re.Match[str]) -> Readings:
-    """``XX век``, ``в XXI веке``, ``XIX века``."""
-    cases = {"век": "n", "века": "g", "веке": "p", "веку": "d", "веком": "i", "в.": "np", "веков": "g"}[
-        match[2].lower()
-    ]
-    return unique(*(declined(roman_value(match[1]), case, "m") for case in cases))
 
 
 def of(name: str) -> Reading:
@@ -144,9 +110,9 @@ LOCALE = Locale(
         см cm | m | сантиметр | сантиметра | сантиметров
         м m | m | метр | метра | метров
         км km | m | километр | километра | километров
-        м² м2 кв.м m² | m | квадратный метр | квадратных метра | квадратных метров
+        м² м2 кв.м кв._м m² | m | квадратный метр | квадратных метра | квадратных метров
         км² км2 km² | m | квадратный километр | квадратных километра | квадратных километров
-        м³ м3 m³ | m | кубический метр | кубических метра | кубических метров
+        м³ м3 куб._м m³ | m | кубический метр | кубических метра | кубических метров
         км/ч km/h | m | километр в час | километра в час | километров в час
         м/с m/s | m | метр в секунду | метра в секунду | метров в секунду
         мг mg | m | миллиграмм | миллиграмма | миллиграммов
@@ -275,7 +241,7 @@ LOCALE = Locale(
         """а без бы в вам вас во вот вы где да для до его ее её если ещё же за и
         из или им их к как когда кто ли мне мы на
         над нас не нет но ну о об он она они от по под при про с сам со так там то ты у уже что это я нато юнеско вуз
-        загс спид гост тасс мид гибдд пин нэп маз камаз наса""".split()
+        загс сми воз ниу нии омон мкад вич фифа уефа спид гост тасс мид гибдд пин нэп маз камаз наса""".split()
     ),
     web={
         ".": "точка",
@@ -304,10 +270,8 @@ LOCALE = Locale(
     roman=roman,
     governed=governed,
     rules=(
-        Rule(re.compile(r"(?<![\d.,])(\d{3,4})(?=\s(год|года|году|годом|годе)(?![^\W_]))", re.I), _year_with_noun),
-        Rule(re.compile(r"(?<![\d.,])([12]\d{3})\s?г\.(?![^\W_])"), _year_abbreviated),
-        Rule(re.compile(rf"(?<![\d.,:/-])([1-9]|[12]\d|3[01])(?=\s(?:{_MONTH})(?![^\W_]))", re.I), _day),
-        Rule(re.compile(r"(?<![^\W_])([IVX]{1,7})(?=\s(век|века|веке|веку|веком|веков|в\.)(?![^\W_]))"), _century),
+        *CALENDAR,
+        Rule(re.compile(r"(?<![\d.,])(\d{1,4})(?:-?(ти|мя|[её]х)(?![^\W_])|(?=-[а-яё]{4,}))"), in_compound),
     ),
 )
 

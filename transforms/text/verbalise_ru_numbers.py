@@ -40,7 +40,7 @@ _ENDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "ми": (("i", "p"),),
     "ыми": (("i", "p"),),
 }
-ORDINAL_ENDINGS = "-?(?:" + "|".join(sorted(_ENDINGS, key=len, reverse=True)) + ")"
+ORDINAL_ENDINGS = "-?(?:" + "|".join(sorted(_ENDINGS, key=len, reverse=True)) + r")(?<!\dм)"
 _TENTHS = {1: "десятая десятых", 2: "сотая сотых", 3: "тысячная тысячных"}
 
 
@@ -54,12 +54,26 @@ def cardinal(number: int, gender: Gender) -> Readings:
     return unique(*nominative, *oblique, *accusative)
 
 
+def asked_case(before: str) -> str:
+    """What the preposition at the end of a text asks for: g, d or nothing known."""
+    return "g" if _GENITIVE.search(before) else "d" if _DATIVE.search(before) else ""
+
+
+def in_compound(match: re.Match[str]) -> Readings:
+    """``3-летний`` -> трёх летний; ``5-ти`` -> пяти."""
+    number, mark = int(match[1]), match[2]
+    special = {} if mark else {1: "одно", 90: "девяносто", 100: "сто", 1000: "тысяче"}
+    case = "i" if mark == "мя" else "g"
+    said = words(special.get(number) or in_words(number, "ru", case=case))
+    return unique(said, *cardinal(number, ""))
+
+
 def governed(before: str, after: str, number: int, noun: Noun | None) -> Readings:
     """``до 5`` -> пяти; ``около 21 км`` -> двадцати одного километра; ``в 3 странах`` -> трёх; ``2 недели`` -> две.
 
     The case is asked for by a preposition or by the ending of the word that is counted, the gender by that ending.
     """
-    case = "g" if _GENITIVE.search(before) else "d" if _DATIVE.search(before) else ""
+    case = asked_case(before)
     single = number % 10 == 1 and number % 100 != 11
     if noun is not None:
         if case != "g":
@@ -83,10 +97,11 @@ def governed(before: str, after: str, number: int, noun: Noun | None) -> Reading
 
 
 def ordinal(number: int, ending: str) -> Readings:
-    """``5-й`` -> пятый | пятой; a multiple of ten is more likely a decade, so the plural."""
+    """``5-й`` -> пятый | пятой; of 2 to 4 rather a genitive; a multiple of ten is likely a decade, so the plural."""
     forms = [declined(number, case, gender) for case, gender in _ENDINGS[ending.strip("-").lower()]]
     decade = 20 <= number <= 90 and number % 10 == 0
-    return unique(*(reversed(forms) if decade and len(forms) == 2 else forms))
+    few = (words(in_words(number, "ru", case="g")),) if ending.endswith("х") and 2 <= number <= 4 else ()
+    return unique(*few, *(reversed(forms) if decade and len(forms) == 2 else forms))
 
 
 def roman(number: int, match: re.Match[str]) -> Readings:
