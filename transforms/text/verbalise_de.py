@@ -8,6 +8,7 @@ from transforms.text.verbalise_de_numbers import (
     cardinal,
     clock,
     date,
+    day_and_month,
     day_of_month,
     decade,
     governed,
@@ -15,6 +16,7 @@ from transforms.text.verbalise_de_numbers import (
     ordinal,
     ordinal_before_noun,
     roman,
+    street,
     year,
 )
 from transforms.text.verbalise_locale import (
@@ -127,6 +129,9 @@ LOCALE = Locale(
         MB | n | megabyte | megabyte
         GB | n | gigabyte | gigabyte
         TB | n | terabyte | terabyte
+        Mbit/s | n | megabit pro sekunde | megabit pro sekunde
+        Gbit/s | n | gigabit pro sekunde | gigabit pro sekunde
+        x | n | mal | mal
         W | n | watt | watt
         kW | n | kilowatt | kilowatt
         kWh | f | kilowattstunde | kilowattstunden
@@ -264,6 +269,8 @@ LOCALE = Locale(
     roman=roman,
     rules=(
         Rule(re.compile(rf"(?<![\d.,])([1-9]|[12]\d|3[01])\.(?=\s?(?:{MONTH})(?![^\W_]))", re.I), day_of_month),
+        Rule(re.compile(r"(?<![\d.,:/-])([1-9]|[12]\d|3[01])\.\s?([1-9]|1[0-2])\.(?!\d)"), day_and_month),
+        Rule(re.compile(r"(?<![^\W_])([^\W\d_]{3,})str\.", re.I), street),
         Rule(re.compile(r"(?<![\d.,:/-])(\d{1,3})\.(?=\s[A-ZÄÖÜa-zäöü])"), ordinal_before_noun),
         Rule(re.compile(r"(?<!\d)'?(\d{2}|\d{4})er[ns]?\b"), decade),
     ),

@@ -16,7 +16,10 @@ from transforms.text.verbalise_numbers import NUMBERED
 MONTHS = "januar februar märz april mai juni juli august september oktober november dezember".split()
 MONTH = "|".join([*MONTHS, *(f"{month[:3]}\\." for month in MONTHS), "sept\\."])
 _NOUN, _NOUN_BEFORE = re.compile(r"\s[A-ZÄÖÜ][a-zäöüß]"), re.compile(r"[A-ZÄÖÜ]\w*\.?\s$")
-_DATIVE = re.compile(r"\b(?:am|dem|den|des|der|im|vom|zum|beim|ab|seit|bis)\s+(?:\w+,?\s+)?(?:den\s+)?$", re.I)
+_DATIVE = re.compile(
+    r"\b(?:am|dem|den|des|der|im|vom|zum|beim|ab|seit|bis)\s+(?:\w+,?\s+|\d\d?\.\s(?:und|bis|oder)\s)?(?:den\s+)?$",
+    re.I,
+)
 _ARTICLE = re.compile(r"\b(?:der|die|das)\s+$", re.I)
 _ANY_ARTICLE = re.compile(r"\b(?:der|die|das|dem|den|des|am|im|vom|zum|zur|beim|jede[rsnm]?)\s+$", re.I)
 
@@ -69,6 +72,20 @@ def day_of_month(match: re.Match[str]) -> Readings:
     if _ARTICLE.search(before):
         return (base, n, r, s)
     return (n, base, r, s) if _DATIVE.search(before) else (r, n, base, s)
+
+
+def day_and_month(match: re.Match[str]) -> Readings:
+    """``am 4.7.`` -> vierten siebten | vierten juli."""
+    day, month = int(match[1]), int(match[2])
+    before = match.string[: match.start()]
+    place = 0 if _ARTICLE.search(before) else 1 if _DATIVE.search(before) else 2
+    days = ordinal(day, ".")[place]
+    return ((*days, *ordinal(month, ".")[place]), (*days, MONTHS[month - 1]))
+
+
+def street(match: re.Match[str]) -> Readings:
+    """``Hauptstr.`` -> hauptstraße."""
+    return ((f"{match[1].lower()}straße",),)
 
 
 def ordinal_before_noun(match: re.Match[str]) -> Readings:

@@ -28,8 +28,8 @@ LOCALE = Locale(
     date=date,
     clock=clock,
     clock_patterns=(
+        r"(?<=\blas )(?P<h>\d{1,2})\.(?P<m>\d\d)",
         r"(?P<h>\d{1,2})[:.](?P<m>\d\d)\s?(?:hrs?\.?|horas?|h)(?![^\W_])",
-        r"(?P<h>\d{1,2})\s?(?P<m>)hrs?\b",
     ),
     minus="menos",
     plus="más",
@@ -83,7 +83,7 @@ LOCALE = Locale(
         ‰ | m | por mil | por mil
         °C ºC | m | grado celsius | grados celsius
         °F ºF | m | grado fahrenheit | grados fahrenheit
-        ° | m | grado | grados
+        ° º | m | grado | grados
         mm | m | milímetro | milímetros
         cm | m | centímetro | centímetros
         m | m | metro | metros
@@ -104,7 +104,7 @@ LOCALE = Locale(
         ms | m | milisegundo | milisegundos
         s seg | m | segundo | segundos
         min | m | minuto | minutos
-        h | f | hora | horas
+        h hr hrs | f | hora | horas
         Hz | m | hercio | hercios
         kHz | m | kilohercio | kilohercios
         MHz | m | megahercio | megahercios
@@ -225,6 +225,9 @@ LOCALE = Locale(
     domains="es|mx|ar|cl|cat",
     phone_patterns=(
         r"[6-9]\d{2} \d{3} \d{3}",
+        r"[67]\d{8}",
+        r"9\d \d{3} \d\d \d\d",
+        r"\(\d{2,3}\) \d{3,4} \d{4}",
         r"[6-9]\d{2}(?:[ .-]\d\d){3}",
         r"[6-9]\d{2}-\d{3}-\d{3}",
         r"\d{2} \d{4} \d{4}",

@@ -18,7 +18,7 @@ LOCALE = Locale(
     cardinal=cardinal,
     governed=governed,
     ordinal=ordinal,
-    ordinal_endings=r"\.?[ºª°](?![CF])|esim[oaie]",
+    ordinal_endings=r"\.?[ºª°](?![CF])|esim[oaie]|[ao]",
     form=one_or_many,
     decimal_form=always_many,
     point=("virgola", "punto"),
@@ -26,7 +26,10 @@ LOCALE = Locale(
     groups=".'",
     date=date,
     clock=clock,
-    clock_patterns=(r"(?<=\bore )(?P<h>\d{1,2})[.,](?P<m>\d\d)", r"(?P<h>\d{1,2})[:.](?P<m>\d\d)\s?h(?![^\W_])"),
+    clock_patterns=(
+        r"(?:(?<=\bore )|(?<=\balle )|(?<=\bdalle ))(?P<h>\d{1,2})[.,](?P<m>\d\d)",
+        r"(?P<h>\d{1,2})[:.](?P<m>\d\d)\s?h(?![^\W_])",
+    ),
     minus="meno",
     plus="più",
     to=("a", ""),
@@ -78,7 +81,7 @@ LOCALE = Locale(
         ‰ | m | per mille | per mille
         °C | m | grado celsius | gradi celsius
         °F | m | grado fahrenheit | gradi fahrenheit
-        ° | m | grado | gradi
+        ° º | m | grado | gradi
         mm | m | millimetro | millimetri
         cm | m | centimetro | centimetri
         m mt | m | metro | metri

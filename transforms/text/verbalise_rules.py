@@ -52,7 +52,7 @@ def language(locale: Locale) -> Language:
             *(rule(_flexible(name), _phrase(name), re.I) for name in longest(locale.phrases)),
             *(rule(rf"(?<!\d){pattern}(?!\d)", _clock) for pattern in locale.clock_patterns),
             rule(r"(?<!\d)(?P<h>\d{1,2}):(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d:])", _clock),
-            rule(r"(?<!\d)(?P<d>\d{1,2})(?P<by>[./-])(?P<m>\d{1,2})(?P=by)(?P<y>\d{4}|\d\d)(?!\d)", _date),
+            rule(r"(?<!\d)(?P<d>\d{1,2})(?P<by>[./-])(?P<m>\d{1,2})(?P=by)(?P<y>\d{4}|\d\d)(?!\d|(?P=by)\d)", _date),
             rule(r"(?<!\d)(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)(?!\d)", _date),
             rule(r"\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}(?!\d)", _phone),
             *(rule(rf"(?<!\d){pattern}(?!\d)", _phone) for pattern in locale.phone_patterns),

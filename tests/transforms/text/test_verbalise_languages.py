@@ -92,6 +92,8 @@ def test_a_date_is_one_slot(day, month, year, code):
 
 GOLDEN = {
     "es": """
+        a las 17.30, 2 hrs, -5º = a las diecisiete y media dos horas menos cinco grados
+        612345678 = seis uno dos tres cuatro cinco seis siete ocho
         Isabel II, capítulo XLII, parte I = isabel segunda capítulo cuarenta y dos parte uno
         5 €/kg y 100 habitantes por km² = cinco euros por kilogramo y cien habitantes por kilómetro cuadrado
         el 11-M, #YoTeCreo = el once eme hashtag yo te creo
@@ -136,6 +138,7 @@ GOLDEN = {
         192.168.1.1 = ciento noventa y dos punto ciento sesenta y ocho punto uno punto uno
         """,
     "fr": """
+        06-12-34-56-78 = zéro six douze trente quatre cinquante six soixante dix huit
         chapitre V et chapitre XLII = chapitre cinq et chapitre quarante deux
         #MeToo, *soupir*, 3 €/mois = hashtag me too soupir trois euros par mois
         19,99 euros, 5€50 = dix neuf euros quatre vingt dix neuf cinq euros cinquante
@@ -178,6 +181,9 @@ GOLDEN = {
         appuyez sur # = appuyez sur dièse
         """,
     "de": """
+        am 4.7., der 24. 12. = am vierten siebten der vierundzwanzigste zwölfte
+        Hauptstr. 12, am 1. und 2. Juni = hauptstraße zwölf am ersten und zweiten juni
+        3x mit 100 Mbit/s = drei mal mit hundert megabit pro sekunde
         Kapitel XLII, im XX. Jahrhundert = kapitel zweiundvierzig im zwanzigsten jahrhundert
         3:2, 5 €/kg, 100 Einwohner pro km² = drei zu zwei fünf euro pro kilogramm hundert einwohner pro quadratkilometer
         ein 10-km-Lauf, *seufzt*, #MeToo = ein zehn kilometer lauf seufzt hashtag me too
@@ -219,6 +225,7 @@ GOLDEN = {
         5-10 = fünf bis zehn
         """,
     "it": """
+        alle 17.30, la 1a volta, il 3o = alle diciassette e trenta la prima volta il terzo
         Elisabetta II e capitolo XLII = elisabetta seconda e capitolo quarantaduesimo
         16:9, #IoResto = sedici a nove hashtag io resto
         19,99 euro = diciannove euro e novantanove
