@@ -75,10 +75,12 @@ def day_of_month(match: re.Match[str]) -> Readings:
 
 
 def day_and_month(match: re.Match[str]) -> Readings:
-    """``am 4.7.`` -> vierten siebten | vierten juli."""
+    """``am 4.7.`` -> vierten siebten | vierten juli; ``3.2.`` may be a section."""
     day, month = int(match[1]), int(match[2])
     before = match.string[: match.start()]
-    place = 0 if _ARTICLE.search(before) else 1 if _DATIVE.search(before) else 2
+    if not _DATIVE.search(before):
+        return ()
+    place = 0 if _ARTICLE.search(before) else 1
     days = ordinal(day, ".")[place]
     return ((*days, *ordinal(month, ".")[place]), (*days, MONTHS[month - 1]))
 

@@ -16,6 +16,7 @@ from transforms.text.verbalise_en_numbers import (
 )
 from transforms.text.verbalise_en_words import (
     ABBREVIATIONS,
+    ADDRESSES,
     BEFORE_NUMBERS,
     INITIALS,
     LEADING_APOSTROPHE,
@@ -104,7 +105,8 @@ def _height(match: re.Match[str]) -> Readings:
 
 def _joined_letters(match: re.Match[str]) -> Readings:
     """``AT&T`` -> a t and t."""
-    return [(*_letters(match.group(1)), "and", *_letters(match.group(2)))]
+    *letters, last = _letters(match.group(2))
+    return [(*_letters(match.group(1)), "and", *letters, last + (match.group(3) or ""))]
 
 
 def _designation(match: re.Match[str]) -> Readings:
@@ -156,7 +158,8 @@ def _abbreviation(match: re.Match[str]) -> Readings:
     if stop and written.isupper() and len(written) > 2 and named and not is_shouted(match.string):
         return [tuple(_letters(written)), *named]
     if stop or written in TITLES_WITHOUT_STOP:
-        return named if _NAME_AFTER.match(match.string, match.end()) else named[::-1]
+        ends_a_name = written.lower() in ADDRESSES and not _NAME_AFTER.match(match.string, match.end())
+        return named[::-1] if ends_a_name else named
     if written.lower() not in TITLES_IN_ANY_CASE:
         return []
     return named if is_shouted(match.string) else [*named, tuple(_letters(written))]
@@ -249,7 +252,7 @@ LANGUAGE = Language(
             r"(?<!\d)(\d{2}(?:\d0)?)(?:'?s|'S)\b", lambda match: [decade(match.group(1))] if match[1][-1] == "0" else []
         ),
         rule(r"(?<![\d.,])(\d{1,3})'?s\b", _plural),
-        rule(r"(?<![^\W_])'(\d\d)(?![\d'])", lambda match: [two_digits(match.group(1))]),
+        rule(r"(?<![^\W_])'(\d\d)(?![^\W_]|')", lambda match: [two_digits(match.group(1))]),
         rule(r"(?<!\d)(\d)'\s?(\d{1,2})(?:\"|''|[”″])", _height),
         *NUMBERS,
         rule(r"[-–](?=\d)", _range),
@@ -257,7 +260,7 @@ LANGUAGE = Language(
         rule(_NOT_IN_WORD + r"((?:[A-Za-z]\.){2,})('s\b)?", _initials),
         rule(_NOT_IN_WORD + r"(Ph\.\s?D\.)('s\b)?", _initials),
         rule(_NOT_IN_WORD + r"(Nos?|Vols?|Figs?|pp?|Ch|Apt|Pt|Sec|Paras?)\.(?=\s?\d)", _before_number, re.I),
-        rule(_NOT_IN_WORD + r"([A-Z]{1,3})&([A-Z]{1,3})(?![^\W_])", _joined_letters),
+        rule(_NOT_IN_WORD + r"([A-Z]{1,3})&([A-Z]{1,3})('s)?(?![^\W_])", _joined_letters),
         rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
         rule(_NOT_IN_WORD + r"#(?=[^\W\d_])(\w+)", _hashtag),
         rule(r"#", _number_sign),

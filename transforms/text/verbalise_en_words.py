@@ -149,6 +149,9 @@ ABBREVIATIONS: dict[str, tuple[str, ...]] = {
     "rte": ("route",),
 }
 
+ADDRESSES = frozenset({"st", "dr", "ft"})
+"""Of two readings, the second one where no name follows."""
+
 TITLES_WITHOUT_STOP = frozenset({"Mr", "Mrs", "Ms", "Dr", "St"})
 TITLES_IN_ANY_CASE = frozenset({"mr", "mrs", "dr"})
 

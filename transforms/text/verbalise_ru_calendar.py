@@ -78,7 +78,7 @@ CALENDAR = (
     Rule(re.compile(rf"(?<![\d.,])(\d{{3,4}})(?=(?:\s?[-–—]\s?\d{{2,4}})?\s?({_YEARS}))", re.I), _year_with_noun),
     Rule(re.compile(rf"(?<=\d{{4}}[-–—])(\d\d)(?=\s?({_YEARS}))", re.I), _year_with_noun),
     Rule(
-        re.compile(r"(?<![\d.,])([12]\d{3}|(?<=\bв )\d{3}|\d{3}(?=\s?г\.\s(?:до\s)?н\.))\s?г\.(?![^\W_])"),
+        re.compile(r"(?<![\d.,])([12]\d{3}|(?<=\bв )\d{3}|\d{1,3}(?=\s?г\.\s(?:до\s)?н\.))\s?г\.(?![^\W_])"),
         _year_abbreviated,
     ),
     Rule(re.compile(r"(?<![\d.,])(1[1-9]\d\d|20\d\d)(?=\s?(?:\Z|[.,;:!?)»—](?!\d)|(?:по|до|и)\s))"), _year_alone),

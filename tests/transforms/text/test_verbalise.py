@@ -87,6 +87,10 @@ def test_every_number_is_read_in_full(number):
         ("Elizabeth II's reign, Chapter XLII, L and C", "elizabeth the second's reign chapter forty two l and c"),
         ("pp. 5-10, p. 7, Nos. 1 and 2", "pages five to ten page seven numbers one and two"),
         ("at 9 EST. On Main St. or St. Louis", "at nine e s t on main street or saint louis"),
+        (
+            "the '60s and M&M's of Pickwick & Co. on St. John's",
+            "the sixties and m and m's of pickwick and company on saint john's",
+        ),
         ("AT&T, R&D and Q&A", "a t and t r and d and q and a"),
         ("B-52s, MP3s and the 747s", "b fifty twos m p threes and the seven hundred forty sevens"),
         ("class of '05, 5'10\"", "class of oh five five ten"),

@@ -182,6 +182,7 @@ GOLDEN = {
         """,
     "de": """
         am 4.7., der 24. 12. = am vierten siebten der vierundzwanzigste zwölfte
+        Abschnitt 3.2. = abschnitt drei komma zwei
         Hauptstr. 12, am 1. und 2. Juni = hauptstraße zwölf am ersten und zweiten juni
         3x mit 100 Mbit/s = drei mal mit hundert megabit pro sekunde
         Kapitel XLII, im XX. Jahrhundert = kapitel zweiundvierzig im zwanzigsten jahrhundert
@@ -264,6 +265,7 @@ GOLDEN = {
         """,
     "ru": """
         с 1939 по 1945 год = с тысяча девятьсот тридцать девятого по тысяча девятьсот сорок пятый год
+        2 или 44 г. до н. э. = два или сорок четвёртого года до нашей эры
         до 1990. = до тысяча девятьсот девяностого
         в 1941–45 гг. = в тысяча девятьсот сорок первом сорок пятый годы
         в XVIII–XIX вв. = в восемнадцатом девятнадцатый веков
