@@ -38,6 +38,9 @@ _CODE_CONTEXT = re.compile(
 )
 
 
+_SHARED = re.compile(r"\s(?!(?:del|della|des|der|von|del|dei|per|por|pour|und)\b)([^\W\d_]{3,})")
+
+
 def rule_of(locale: Locale, pattern: str, read: Read, flags: int = 0, *, joins_next: bool = False) -> Rule:
     return Rule(re.compile(pattern, flags), lambda match: list(read(locale, match))[:MAX_READINGS], joins_next)
 
@@ -100,7 +103,7 @@ def _parts(match: Match) -> tuple[str, str]:
 
 
 def _amount(locale: Locale, match: Match) -> Readings:
-    """Any quantity with its scale and what it counts; what is only ``½`` is left to the symbols."""
+    """Any quantity with its scale and what it counts."""
     found = match.groupdict()
     name = found.get("sign") or found.get("name") or ""
     money = locale.currencies.get(name)
@@ -131,7 +134,7 @@ def _counted(locale: Locale, match: Match, noun: Noun | None) -> Readings:
     """The quantity of a match, in words that agree with the noun, and the noun where there is one."""
     found = match.groupdict()
     if "whole" not in found:
-        return _parts_of_one(locale, found, noun)
+        return _parts_of_one(locale, found, noun, match.string[match.end() :][:24])
     if noun is None:
         return _plain_number(locale, match)
     whole, part = _parts(match)
@@ -141,13 +144,18 @@ def _counted(locale: Locale, match: Match, noun: Noun | None) -> Readings:
     return said if part else unique(*_governed(locale, match, whole, noun), *said)
 
 
-def _parts_of_one(locale: Locale, found: dict[str, str | None], noun: Noun | None) -> Readings:
-    """``½ km``, ``2½``; ``3 1/2``, which may be two numbers."""
+def _parts_of_one(locale: Locale, found: dict[str, str | None], noun: Noun | None, after: str) -> Readings:
+    """``½ km``, ``½ hora``, ``2½``; ``3 1/2``, which may be two numbers."""
     whole, sign = found.get("count"), found.get("vulgar")
     top, bottom = vulgar(sign) if sign else (found["top"] or "", found["bottom"] or "")
     if whole is None:
-        bare = () if sign else fraction(locale, top, bottom)
-        return share(locale, top, bottom, noun) if noun else bare
+        if noun:
+            return share(locale, top, bottom, noun)
+        word = _SHARED.match(after)
+        gender = "f" if word and locale.feminine.search(word[1]) else "m"
+        agreeing = locale.shares.get(f"{top}/{bottom} {gender}", ()) if word else ()
+        bare = locale.symbols.get(sign, fraction(locale, top, bottom)) if sign else fraction(locale, top, bottom)
+        return unique(*agreeing, *bare)
     if sign:
         return mixed(locale, whole, top, bottom, noun)
     if f"{top}/{bottom}" not in locale.mixed:

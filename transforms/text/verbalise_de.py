@@ -72,6 +72,7 @@ LOCALE = Locale(
         1/8 | ein achtel
         1/10 | ein zehntel"""
     ),
+    feminine=re.compile(r"e$"),
     shares=entries(
         """1/2 m | ein halber; einen halben; einem halben
         1/2 f | eine halbe; einer halben

@@ -6,7 +6,7 @@ from itertools import islice, product
 
 from transforms.text.verbalise import Reading, Rule
 from transforms.text.verbalise_en_numbers import decimal, fraction, integer, mixed, ordinal, quantity, share, two_digits
-from transforms.text.verbalise_en_words import CURRENCIES, SCALES, SYMBOLS, UNITS
+from transforms.text.verbalise_en_words import CURRENCIES, SCALES, SHARED, SYMBOLS, UNITS
 from transforms.text.verbalise_numbers import BLANKS, POWER, VULGAR, digits_of, power_of, vulgar
 
 Readings = list[Reading]
@@ -23,6 +23,7 @@ _CURRENCY_SIGNS = "|".join(map(re.escape, CURRENCIES))
 _UNIT_NAMES = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
 _SIGN = rf"(?P<sign>{_CURRENCY_SIGNS})"
 _LONG_NAMES = "|".join(map(re.escape, sorted((unit for unit in UNITS if len(unit) > 1), key=len, reverse=True)))
+_SHARED = "|".join(SHARED)
 _NAMED = r"(?:\s(?:dollars|pounds|euros)\b)?"
 _UNIT = rf"(?:\s?|(?P<hyphen>-)(?=\w\w))(?P<unit>(?>{_UNIT_NAMES}))"
 _CODE_CONTEXT = re.compile(
@@ -47,7 +48,8 @@ def _amount(match: re.Match[str]) -> Readings:
     one, many = CURRENCIES[sign][:2] if sign else UNITS[unit] if unit else ("", "")
     scale = SCALES.get(scale.lower(), scale.lower()) if scale else ""
     if "whole" not in found:
-        said = _parts_of_one(found, scale or one, f"{scale} {many}".split(), many.split() if scale else [])
+        shared = scale or one or found.get("word") or ""
+        said = _parts_of_one(found, shared, f"{scale} {many}".split(), many.split() if scale else [])
     elif not scale and not one:
         said = _plain_number(match)
     elif sign and not scale and len(found["part"] or "") == 2:
@@ -173,10 +175,12 @@ MONEY = (
         )
     ),
     *_rules(*(rf"{number}{_MONEY_SCALE}\s?{_SIGN}(?![^\W_])" for number in (_VULGAR, _MIXED, _WITH_COMMA, _NUMBER))),
+    *_rules(rf"(?<!\d)(?P<vulgar>{VULGAR})\s(?P<word>{_SHARED})\b"),
     *_rules(*(rf"{number}{_SCALE}(?:{_UNIT}(?![^\W_]))?" for number in (_VULGAR, _MIXED))),
 )
 NUMBERS = (
     rule(rf"{_NUMBER}(?:{_UNIT})?(?={POWER})", lambda match: _amount(match)[:1], joins_next=True),
+    *_rules(rf"{_FRACTION}\s(?P<word>{_SHARED})\b"),
     *_rules(rf"{_FRACTION}{_SCALE}(?:{_UNIT}(?![^\W_]))?", rf"{_WITH_COMMA}{_SCALE}{_UNIT}(?![^\W_])"),
     *_rules(rf"{_NUMBER}{_SCALE}(?:{_UNIT}(?![^\W_]))?", _POINTED),
     rule(rf"(?:(?<=[€$£])/|(?<=\bper ))(?P<unit>{_UNIT_NAMES})(?![^\W_])", _each),

@@ -86,6 +86,12 @@ UNITS: dict[str, tuple[str, str]] = {
     "V": ("volt", "volts"),
 }
 
+# What one has half of.
+SHARED = (
+    "acre bottle cup day dozen foot gallon hour inch kilometer liter marathon meter mile minute ounce page pint pound "
+    "tablespoon teaspoon year"
+).split()
+
 # Before a full stop, in any case.
 ABBREVIATIONS: dict[str, tuple[str, ...]] = {
     "mr": ("mister",),

@@ -1,5 +1,7 @@
 """Spanish."""
 
+import re
+
 from transforms.text.verbalise_es_numbers import cardinal, clock, date, governed, ordinal, power, roman
 from transforms.text.verbalise_locale import (
     Locale,
@@ -57,6 +59,7 @@ LOCALE = Locale(
         1/8 | un octavo
         1/10 | un décimo"""
     ),
+    feminine=re.compile(r"a$"),
     shares=entries(
         """1/2 m | medio; un medio
         1/2 f | media; una media"""

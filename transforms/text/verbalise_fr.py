@@ -28,7 +28,7 @@ LOCALE = Locale(
     date=date,
     year=year,
     clock=clock,
-    clock_patterns=(r"(?P<h>\d{1,2})\s?[hH]\s?(?P<m>\d\d)?(?:\s?min\b)?(?![^\W_])",),
+    clock_patterns=(r"(?P<h>\d{1,2})\s?[hH](?:\s?(?P<m>\d\d))?(?:\s?min\b)?(?![^\W_])",),
     minus="moins",
     plus="plus",
     to=("à", ""),
@@ -55,6 +55,7 @@ LOCALE = Locale(
         1/8 | un huitième
         1/10 | un dixième"""
     ),
+    feminine=re.compile(r"^(?:heure|journée|douzaine|livre|tonne|seconde|bouteille|page|année|finale|tasse|pomme)"),
     shares=entries(
         """1/2 m | un demi; demi
         1/2 f | une demi; demi; une demie"""

@@ -1,5 +1,7 @@
 """Italian. Numbers are one word, as they are written."""
 
+import re
+
 from transforms.text.verbalise_it_numbers import cardinal, clock, date, governed, of, ordinal, power, roman
 from transforms.text.verbalise_locale import (
     Locale,
@@ -55,6 +57,7 @@ LOCALE = Locale(
         1/8 | un ottavo
         1/10 | un decimo"""
     ),
+    feminine=re.compile(r"a$"),
     shares=entries(
         """1/2 m | mezzo; un mezzo
         1/2 f | mezza; una mezza"""

@@ -61,6 +61,7 @@ class Locale:
         of: What links such a word, and a fraction, with a noun.
         link: Pattern of what is written between such a word and a noun.
         shares: Fractions that agree with what they are of (``1/2 f``), then said without a link.
+        feminine: Pattern of what looks like a feminine noun, behind a fraction.
         share_form: The form of a noun behind a fraction.
         power: A raised number, given the word minus or nothing and how much.
         phone_patterns: Patterns of this country's telephone numbers.
@@ -131,6 +132,7 @@ class Locale:
     mixed: Mapping[str, Readings] = field(default_factory=dict)
     noun_before_fraction: bool = False
     shares: Mapping[str, Readings] = field(default_factory=dict)
+    feminine: re.Pattern[str] = field(default=re.compile("(?!)"))
     share_form: Callable[[Noun], str] = field(default=lambda noun: noun.one)
     link: str = ""
     join_mixed: Callable[[Reading, Reading], Reading] = field(default=lambda whole, tail: (*whole, *tail))

@@ -14,15 +14,12 @@ from transforms.text.verbalise_locale import Locale, Readings, longest, unique, 
 from transforms.text.verbalise_numbers import (
     NUMBERED,
     ROMAN,
-    VULGAR,
     by_digit,
     dotted,
-    fraction,
     in_groups,
     integers,
     quantities,
     roman_value,
-    vulgar,
 )
 
 _NOT_IN_WORD = r"(?<![^\W_])"
@@ -68,7 +65,6 @@ def language(locale: Locale) -> Language:
             rule(r"\*+(?=[^\W\d_])|(?<=[^\W\d_])\*+", lambda locale, match: ((), *locale.symbols["*"])),
             rule(_NOT_IN_WORD + r"([^\W\d_])\.(?=\s?([^\W\d_]))", _initial),
             rule("|".join(map(re.escape, longest(locale.symbols))), lambda locale, match: locale.symbols[match[0]]),
-            rule(VULGAR, lambda locale, match: fraction(locale, *vulgar(match[0]))),
             rule(
                 rf"{elided}(?P<stem>[^\W\d_]+?)(?P<suffix>'[sS]|s)?(?![^\W\d_])(?!'[^\W_])",
                 _acronym,

@@ -184,6 +184,8 @@ def test_what_only_looks_like_a_fraction_stays_apart(written):
         ("en", "1/2 km", "half a kilometer"),
         ("en", "¾ km", "three quarters of a kilometer"),
         ("en", "½ oz", "half an ounce"),
+        ("en", "1/2 hour", "half an hour"),
+        ("en", "¾ cup", "three quarters of a cup"),
         ("en", "-½ km", "minus half a kilometer"),
         ("en", "½ million", "half a million"),
         ("en", "$½ million", "half a million dollars"),

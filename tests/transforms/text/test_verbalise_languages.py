@@ -71,6 +71,10 @@ def test_spoken_words_map_back_to_their_slots(text, code):
         assert following >= end or following == start
 
 
+def test_a_time_ends_where_it_is_written():
+    assert [slot.char_end for slot in slots("à 8 h du", "fr")] == [1, 5, 8]
+
+
 @given(st.integers(0, 10**14), CODES)
 def test_a_number_is_said_by_some_word(number, code):
     (slot,) = slots(str(number), code)
@@ -92,6 +96,7 @@ def test_a_date_is_one_slot(day, month, year, code):
 
 GOLDEN = {
     "es": """
+        1/2 hora, ½ kilo = media hora medio kilo
         a las 17.30, 2 hrs, -5º = a las diecisiete y media dos horas menos cinco grados
         612345678 = seis uno dos tres cuatro cinco seis siete ocho
         Isabel II, capítulo XLII, parte I = isabel segunda capítulo cuarenta y dos parte uno
@@ -138,6 +143,7 @@ GOLDEN = {
         192.168.1.1 = ciento noventa y dos punto ciento sesenta y ocho punto uno punto uno
         """,
     "fr": """
+        1/2 heure, à 8 h = une demi heure à huit heures
         06-12-34-56-78 = zéro six douze trente quatre cinquante six soixante dix huit
         chapitre V et chapitre XLII = chapitre cinq et chapitre quarante deux
         #MeToo, *soupir*, 3 €/mois = hashtag me too soupir trois euros par mois
@@ -181,6 +187,7 @@ GOLDEN = {
         appuyez sur # = appuyez sur dièse
         """,
     "de": """
+        ½ Stunde = eine halbe stunde
         am 4.7., der 24. 12. = am vierten siebten der vierundzwanzigste zwölfte
         Abschnitt 3.2. = abschnitt drei komma zwei
         Hauptstr. 12, am 1. und 2. Juni = hauptstraße zwölf am ersten und zweiten juni
@@ -226,6 +233,7 @@ GOLDEN = {
         5-10 = fünf bis zehn
         """,
     "it": """
+        ½ ora = mezza ora
         alle 17.30, la 1a volta, il 3o = alle diciassette e trenta la prima volta il terzo
         Elisabetta II e capitolo XLII = elisabetta seconda e capitolo quarantaduesimo
         16:9, #IoResto = sedici a nove hashtag io resto
@@ -264,6 +272,7 @@ GOLDEN = {
         5-10 = cinque a dieci
         """,
     "ru": """
+        ½ часа = половина часа
         с 1939 по 1945 год = с тысяча девятьсот тридцать девятого по тысяча девятьсот сорок пятый год
         2 или 44 г. до н. э. = два или сорок четвёртого года до нашей эры
         до 1990. = до тысяча девятьсот девяностого
