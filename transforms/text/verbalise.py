@@ -31,8 +31,8 @@ MAX_READINGS = 24
 """Of one slot, where they are combined from several parts."""
 
 _PLAIN = str.maketrans("’‘ʼ＇`´⁄₀₁₂₃₄₅₆₇₈₉ᵃᵈᵉᵐᵒʳˢᵗ", "''''''/0123456789ademorst")
-_LETTER = r"[^\W\d_²³¹⁰⁴-⁹¼-¾⅐-⅞][̀-ͯ]*"
-WORD = re.compile(rf"(?:{_LETTER})+(?:'(?:{_LETTER})+)*")
+LETTER = r"[^\W\d_²³¹⁰⁴-⁹¼-¾⅐-⅞][̀-ͯ]*"
+WORD = re.compile(rf"(?:{LETTER})+(?:'(?:{LETTER})+)*")
 _INSIDE_TAG = r"(?=[^]>}]*[^\W\d_])[\w/-]+"
 _TAG = re.compile(
     rf"<({_INSIDE_TAG})>|(?<![^\W_])\[({_INSIDE_TAG})\](?![^\W_])|(?<![^\W_])\{{({_INSIDE_TAG})\}}(?![^\W_])"
@@ -130,7 +130,7 @@ def run_together(written: str) -> list[str]:
             parts[-1] += char
         else:
             parts.append(char)
-    return [part for part in parts if part.isalnum()]
+    return [part for part in parts if part.isalpha() or part.isdecimal()]
 
 
 def tag_at(text: str, position: int) -> Slot | None:

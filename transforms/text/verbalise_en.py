@@ -2,7 +2,7 @@
 
 import re
 
-from transforms.text.verbalise import Language, Reading, is_shouted, run_together
+from transforms.text.verbalise import LETTER, Language, Reading, is_shouted, run_together
 from transforms.text.verbalise_en_amounts import MONEY, NUMBERS, Readings, rule
 from transforms.text.verbalise_en_calendar import CALENDAR
 from transforms.text.verbalise_en_numbers import (
@@ -262,7 +262,7 @@ LANGUAGE = Language(
         rule(_NOT_IN_WORD + r"(Nos?|Vols?|Figs?|pp?|Ch|Apt|Pt|Sec|Paras?)\.(?=\s?\d)", _before_number, re.I),
         rule(_NOT_IN_WORD + r"([A-Z]{1,3})&([A-Z]{1,3})('s)?(?![^\W_])", _joined_letters),
         rule(_NOT_IN_WORD + r"([A-Za-z]+)(\.)?", _abbreviation),
-        rule(_NOT_IN_WORD + r"#(?=[^\W\d_])(\w+)", _hashtag),
+        rule(_NOT_IN_WORD + rf"#(?={LETTER})(\w+)", _hashtag),
         rule(r"#", _number_sign),
         rule(r"(?<=\d):(?=\d)", lambda match: [("to",), ()]),
         rule(r"\*+(?=[^\W\d_])|(?<=[^\W\d_])\*+", lambda match: [(), ("star",), ("asterisk",)]),

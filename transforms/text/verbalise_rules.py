@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from itertools import product
 
-from transforms.text.verbalise import Language, Reading, Rule, is_shouted, run_together
+from transforms.text.verbalise import LETTER, Language, Reading, Rule, is_shouted, run_together
 from transforms.text.verbalise_amounts import Match, Read, amounts, rule_of
 from transforms.text.verbalise_locale import Locale, Readings, longest, unique, words
 from transforms.text.verbalise_numbers import (
@@ -61,7 +61,7 @@ def language(locale: Locale) -> Language:
                 rf"{_NOT_IN_WORD}{elided}(?P<name>[^\W\d_]+)(?:\.|(?P<title>(?=[ -][^\W\d_])))",
                 _abbreviation,
             ),
-            rule(_NOT_IN_WORD + r"#(?=[^\W\d_])(?P<name>\w+)", _hashtag),
+            rule(_NOT_IN_WORD + rf"#(?={LETTER})(?P<name>\w+)", _hashtag),
             rule(r"\*+(?=[^\W\d_])|(?<=[^\W\d_])\*+", lambda locale, match: ((), *locale.symbols["*"])),
             rule(_NOT_IN_WORD + r"([^\W\d_])\.(?=\s?([^\W\d_]))", _initial),
             rule("|".join(map(re.escape, longest(locale.symbols))), lambda locale, match: locale.symbols[match[0]]),

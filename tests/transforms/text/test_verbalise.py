@@ -11,6 +11,7 @@ from transforms.text.verbalise import LANGUAGES, slots, speak, verbalise
 TEXT_PIECES = st.sampled_from(
     "dial 500 1234 0 007 28.8 $5.50 £1 30% 10:05 p.m. 3/4 1990s 21st 555-1234 U.S. Mr. Dr. IAX2 H.323 PBX's "
     "www.a.org x@y.com don't café naïve -5 5-10 # * & / 12/25/2020 99/99/2020 25:61 1,234,567 12345678901234567890 "
+    "½ ¾ 10⁴ ⁻⁶ m² km #MeToo2 *x* AT&T 5'10\" '60s B-52s XLII's pp. EST. $-5 per /kg million hour "
     "[noise] <i> </i> {breath} [a_1/b-c] <1> "
     "²  … ' '' ٣ İ ß "
     "e\u0301t\u00e9 日本 $ . , \n".split(" ")

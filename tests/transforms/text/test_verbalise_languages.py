@@ -23,6 +23,8 @@ NUMBERS = st.one_of(
 )
 GLUE = st.sampled_from(
     "€ $ £ ₽ % ° °C km kg h Uhr º ª er e ème . .-й -я -го г. году mai Mai March marzo марта mil Mio. млн. руб. / - – + "
+    "½ ⁴ ⁻⁶ ᵉ #MeToo2 * x l'ADN DVDs PBX'S 1m80 5€50 Dr st- str. p. S. /kg pro por hora Stunde "
+    "euros Euro рублей вв. -летний #¼ "
     "# № & @ www. .es .ru XX I IVe век ¼ ⅔ ₂ ⁄ − ² ' ’ d'un l'ONU DVD z. B. т. е. Sr. M. ul \u00a0 \u202f , ; ( ) é ß "
     "İ ё 日本 ٣".split(" ")
 )
