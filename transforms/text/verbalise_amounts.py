@@ -31,14 +31,12 @@ Read = Callable[[Locale, Match], Sequence[Reading]]
 _VULGAR = rf"(?<!\d)(?:(?P<count>\d{{1,9}})[{BLANKS}]?)?(?P<vulgar>{VULGAR})"
 _MIXED = rf"(?<!\d)(?P<count>\d{{1,3}})[{BLANKS}](?P<top>\d)/(?P<bottom>\d{{1,2}})(?![\d/])"
 _FRACTION = r"(?<![\d/])(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?![\d/])"
+_SHARED = re.compile(r"\s(?!(?:del|della|dei|des|der|von|per|por|pour|und)\b)([^\W\d_]{3,})")
 _CODE_CONTEXT = re.compile(
     r"\b(?:extensi[oó]n|clave|c[oó]digo|pin|contraseña|marque|poste|code|composez|mot de passe|durchwahl|kennwort|"
     r"passwort|nebenstelle|wählen sie|interno|codice|digitare|password|номер|код|пароль|пин|добавочный|наберите)\W*$",
     re.I,
 )
-
-
-_SHARED = re.compile(r"\s(?!(?:del|della|des|der|von|del|dei|per|por|pour|und)\b)([^\W\d_]{3,})")
 
 
 def rule_of(locale: Locale, pattern: str, read: Read, flags: int = 0, *, joins_next: bool = False) -> Rule:

@@ -90,9 +90,9 @@ def _dotted(match: re.Match[str]) -> Readings:
 
 
 def _plural(match: re.Match[str]) -> Readings:
-    """``B-52s`` -> fifty twos; ``10s`` may be seconds."""
+    """``B-52s`` -> fifty twos; ``100s`` -> hundreds; ``10s`` may be seconds."""
     count = quantity(match.group(1))
-    *head, last = count
+    *head, last = count[1:] if count[1:] == ("hundred",) and count[0] == "one" else count
     plural = f"{last[:-1]}ies" if last.endswith("y") else f"{last}es" if last.endswith("x") else f"{last}s"
     return [(*head, plural), (*count, "seconds"), (*count, "s")]
 

@@ -7,8 +7,9 @@ from transforms.text.verbalise import Reading, Rule
 from transforms.text.verbalise_en_numbers import ordinal, quantity, two_digits, year
 from transforms.text.verbalise_en_words import MONTHS
 
-_NAMES = "|".join([*(month.capitalize() for month in MONTHS), "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec"])
-_MONTH_BEFORE = re.compile(rf"\b(?:{_NAMES}|{_NAMES.upper()})\.?\s$")
+_SHORT = "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec"
+_NAMES = "|".join([*(month.capitalize() for month in MONTHS), _SHORT])
+_MONTH_BEFORE = re.compile(rf"\b(?:{_NAMES}|{_NAMES.upper()}|(?:{_SHORT}|{_SHORT.upper()})\.)\s$")
 
 
 def _day_before_month(match: re.Match[str]) -> Sequence[Reading]:

@@ -117,6 +117,7 @@ LOCALE = Locale(
         GB | m | gigabyte | gigabytes
         TB | m | terabyte | terabytes
         Mbps | m | megabit por segundo | megabits por segundo
+        M€ | m | millón de euros | millones de euros
         W | m | vatio | vatios
         kW | m | kilovatio | kilovatios
         kWh | m | kilovatio hora | kilovatios hora

@@ -38,7 +38,7 @@ LOCALE = Locale(
     money_joins=("", "et"),
     scales=nouns(
         """mille | m | mille | mille
-        million millions M | m | million | millions
+        million millions | m | million | millions
         milliard milliards Md Mds | m | milliard | milliards
         billion billions | m | billion | billions"""
     ),
@@ -113,6 +113,9 @@ LOCALE = Locale(
         Mo MB | m | mégaoctet | mégaoctets
         Go GB | m | gigaoctet | gigaoctets
         To TB | m | téraoctet | téraoctets
+        k€ | m | mille euros | mille euros
+        M€ | m | million d'euros | millions d'euros
+        Md€ Mds€ | m | milliard d'euros | milliards d'euros
         W | m | watt | watts
         kW | m | kilowatt | kilowatts
         kWh | m | kilowatt heure | kilowatts heure

@@ -92,6 +92,7 @@ def test_every_number_is_read_in_full(number):
             "the '60s and M&M's of Pickwick & Co. on St. John's",
             "the sixties and m and m's of pickwick and company on saint john's",
         ),
+        ("In May. 5 people, 100's of them, on Jan. 5", "in may five people hundreds of them on january fifth"),
         ("AT&T, R&D and Q&A", "a t and t r and d and q and a"),
         ("B-52s, MP3s and the 747s", "b fifty twos m p threes and the seven hundred forty sevens"),
         ("class of '05, 5'10\"", "class of oh five five ten"),

@@ -98,6 +98,7 @@ def test_a_date_is_one_slot(day, month, year, code):
 
 GOLDEN = {
     "es": """
+        3 M€ = tres millones de euros
         1/2 hora, ½ kilo = media hora medio kilo
         a las 17.30, 2 hrs, -5º = a las diecisiete y media dos horas menos cinco grados
         612345678 = seis uno dos tres cuatro cinco seis siete ocho
@@ -145,6 +146,8 @@ GOLDEN = {
         192.168.1.1 = ciento noventa y dos punto ciento sesenta y ocho punto uno punto uno
         """,
     "fr": """
+        3 M€, 1,5 Md€, 5 k€ = trois millions d'euros un virgule cinq milliard d'euros cinq mille euros
+        En 2017 M. Dupont = en deux mille dix sept monsieur dupont
         1/2 heure, à 8 h = une demi heure à huit heures
         06-12-34-56-78 = zéro six douze trente quatre cinquante six soixante dix huit
         chapitre V et chapitre XLII = chapitre cinq et chapitre quarante deux
