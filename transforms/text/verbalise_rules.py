@@ -162,7 +162,7 @@ def _abbreviation(locale: Locale, match: Match) -> Readings:
     elif after[:1].isalpha():
         said = ()
     else:
-        numbered = _NUMBER_AFTER.match(after) or _NUMBER_BEFORE.search(before)
+        numbered = _NUMBER_AFTER.match(after) or (len(name) > 1 and _NUMBER_BEFORE.search(before))
         said = (locale.before_numbers.get(name, ()) if numbered else ()) or locale.abbreviations.get(name, ())
     elided = f"{match['elided'].lower()}'" if match["elided"] else ""
     return tuple((elided + first, *rest) for first, *rest in said)

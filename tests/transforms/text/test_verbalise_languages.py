@@ -192,6 +192,7 @@ GOLDEN = {
         appuyez sur # = appuyez sur dièse
         """,
     "de": """
+        Siehe S. 5. S. Müller am 3. Jan. = siehe seite fünf es müller am dritten januar
         ½ Stunde = eine halbe stunde
         am 4.7., der 24. 12. = am vierten siebten der vierundzwanzigste zwölfte
         Abschnitt 3.2. = abschnitt drei komma zwei
