@@ -168,7 +168,6 @@ LOCALE = Locale(
         sta | santa
         av | avenida
         avda | avenida
-        c | calle
         pza | plaza
         ctra | carretera
         núm | número

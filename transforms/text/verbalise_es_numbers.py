@@ -15,7 +15,7 @@ from transforms.text.verbalise_numbers import NUMBERED
 
 MONTHS = "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
 
-_COUNTED = re.compile(r"\s([a-záéíóúñü]{3,})")
+_COUNTED = re.compile(r"\s(?!(?:más|menos|después|dos|tres|seis|entonces)\b)([a-záéíóúñü]{3,})")
 _WOMAN = re.compile(r"\b(?:Isabel|Beatriz|[A-ZÁÉÍÓÚ]\w+a|guerra) $", re.I)
 _BEFORE_ONE = re.compile(r"(?:^|[.,;:¿¡(]\s?|\b(?:de|en|con|a|y|o|por|hace|hay|solo|sólo|tiene|tengo|unos?)\s)$", re.I)
 
@@ -44,7 +44,7 @@ def governed(before: str, after: str, number: int, noun: Noun | None) -> Reading
     word = counted[1] if number == 1 else counted[1].removesuffix("s")
     if number > 1 and word == counted[1]:
         return ()
-    feminine = word.endswith(("a", "dad", "dade", "cion", "ción", "cione", "mujere", "vece", "noche"))
+    feminine = word.endswith(("a", "dad", "dade", "cion", "ción", "cione", "mujere", "vez", "vece", "noche"))
     return cardinal(number, "f" if feminine and not word.endswith(("ma", "día", "mapa")) else "m")
 
 

@@ -98,6 +98,7 @@ def test_a_date_is_one_slot(day, month, year, code):
 
 GOLDEN = {
     "es": """
+        1 vez, 21 más y C. Díaz = una vez veintiuno más y ce díaz
         3 M€ = tres millones de euros
         1/2 hora, ½ kilo = media hora medio kilo
         a las 17.30, 2 hrs, -5º = a las diecisiete y media dos horas menos cinco grados
