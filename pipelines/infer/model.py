@@ -273,8 +273,8 @@ class SpeechTextModel:
             tokens_per_batch: Padded size of a batch; the logits take ``tokens_per_batch`` x vocabulary.
 
         Raises:
-            UserError: A candidate has no token, prompt and candidate are longer than the context, audio cannot be
-                read, or an encoder is missing.
+            PairsError: Candidates have no token, or they and their prompts are longer than the context.
+            UserError: Audio cannot be read, or an encoder is missing.
         """
         return score_sequences(self.model, self._prompts.pairs(pairs), tokens_per_batch=tokens_per_batch)
 

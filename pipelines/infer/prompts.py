@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pipelines.infer.listening import Listener
 from pipelines.infer.parts import Output, Part, Speech, encode_parts, marker_of, modality_of
 from pipelines.infer.scoring import ScoredSequence
-from schemas.errors import UserError
+from schemas.errors import RecordError, UserError
 from schemas.records import Modality, Stream
 from schemas.vocabulary import VocabularyLayout
 from transforms.text.protocol import TextTokenizer
@@ -17,13 +17,13 @@ def last_modality(parts: Sequence[Part]) -> Modality | None:
     return modality_of(parts[-1]) if parts else None
 
 
-class PairError(UserError):
-    """A prompt and a candidate that cannot be scored; ``number`` is their place in the list."""
+class PairsError(UserError):
+    """Prompts with candidates that cannot be scored; ``causes`` has all of them, by their place in the list."""
 
-    def __init__(self, number: int, what: str) -> None:
-        super().__init__(f"pair {number}: {what}")
-        self.number = number
-        self.what = what
+    def __init__(self, causes: Mapping[int, RecordError]) -> None:
+        number, cause = next(iter(causes.items()))
+        super().__init__(f"pair {number}: {cause.detail}")
+        self.causes = causes
 
 
 class PromptEncoder:
@@ -76,24 +76,28 @@ class PromptEncoder:
         """Prompts with their candidates.
 
         Raises:
-            UserError: A candidate has no token, or it and its prompt are longer than the context.
+            PairsError: Candidates have no token, or they and their prompts are longer than the context.
+            UserError: A recording cannot be heard.
         """
         heard = self._hear([part for pair in pairs for parts in pair for part in parts])
-        sequences = []
+        sequences: list[ScoredSequence] = []
+        causes: dict[int, RecordError] = {}
         for number, (prompt, candidate) in enumerate(pairs):
             opened = [self._tokenizer.bos_id, *self._encode(prompt, heard)]
             tokens = self._encode(candidate, heard, after=last_modality(prompt))
             skip = int(bool(tokens) and tokens[0] in self._markers)
-            if len(tokens) == skip:
-                raise PairError(number, "the candidate has no token to score")
             whole = (*opened, *tokens)
-            if len(whole) > self._context:
-                raise PairError(
-                    number,
-                    f"prompt and candidate have {len(whole)} tokens; the model's context is {self._context}: "
-                    "shorten the prompt",
+            if len(tokens) == skip:
+                causes[number] = RecordError("no_token", "the candidate has no token to score")
+            elif len(whole) > self._context:
+                causes[number] = RecordError(
+                    "too_long",
+                    f"prompt and candidate have {len(whole)} tokens; the model's context is {self._context}",
                 )
-            sequences.append(ScoredSequence(whole, whole_start=2, start=len(opened) + skip))
+            else:
+                sequences.append(ScoredSequence(whole, whole_start=2, start=len(opened) + skip))
+        if causes:
+            raise PairsError(causes)
         return sequences
 
     def _hear(self, parts: Sequence[Part]) -> Heard:

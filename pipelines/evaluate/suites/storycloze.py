@@ -7,8 +7,8 @@ sets were released, have no prompt of their own: there the whole sequence alone 
 
 from collections.abc import Callable, Sequence
 
-from pipelines.evaluate.pairs import Comparison, Scope, compare
-from pipelines.evaluate.suite import Outcome, Request, Scorer, Settings, Suite
+from pipelines.evaluate.pairs import Comparison, PairSettings, Scope, compare
+from pipelines.evaluate.suite import Outcome, Request, Scorer, Suite
 from pipelines.evaluate.suites.storycloze_data import Story, read_stories
 from pipelines.infer.parts import Part
 from schemas.errors import UserError
@@ -16,8 +16,12 @@ from schemas.errors import UserError
 DIRECTIONS = ("T->T", "S->S", "T->S", "S->T")
 
 
-class StoryClozeSettings(Settings):
-    """``directions`` that are evaluated; those that the data allow if none are named."""
+class StoryClozeSettings(PairSettings):
+    """Settings of ``storycloze`` and ``topic-storycloze``.
+
+    Args:
+        directions: Those that are evaluated, of T->T, S->S, T->S and S->T; all that the data allow if none is named.
+    """
 
     directions: tuple[str, ...] = ()
 
@@ -56,23 +60,39 @@ def scopes_of(comparisons: Sequence[Comparison]) -> dict[str, tuple[Scope, ...]]
 
 
 def evaluate_stories(
-    scorer: Scorer, stories: Sequence[Story], *, directions: Sequence[str] = (), seed: int, say: Callable[[str], None]
+    scorer: Scorer,
+    stories: Sequence[Story],
+    *,
+    directions: Sequence[str] = (),
+    max_failed_ratio: float = 0.0,
+    seed: int,
+    say: Callable[[str], None],
 ) -> Outcome:
     """Accuracy by direction, scope and norm.
 
     Raises:
         UserError: As ``comparisons_of``.
+        EngineError: As ``compare``.
     """
     comparisons = comparisons_of(stories, directions)
-    return compare(scorer, comparisons, scopes=scopes_of(comparisons), seed=seed, say=say)
+    return compare(
+        scorer, comparisons, scopes=scopes_of(comparisons), max_failed_ratio=max_failed_ratio, seed=seed, say=say
+    )
 
 
 def _runner(*, topic: bool) -> Callable[[Callable[[], Scorer], Request], Outcome]:
     def run(open_model: Callable[[], Scorer], request: Request) -> Outcome:
         stories = read_stories(request.data, topic=topic, seed=request.seed)[: request.limit]
-        directions = request.settings.directions
-        comparisons_of(stories, directions)  # so that a mistake shows before the model is opened
-        return evaluate_stories(open_model(), stories, directions=directions, seed=request.seed, say=request.say)
+        settings: StoryClozeSettings = request.settings
+        comparisons_of(stories, settings.directions)  # so that a mistake shows before the model is opened
+        return evaluate_stories(
+            open_model(),
+            stories,
+            directions=settings.directions,
+            max_failed_ratio=settings.max_failed_ratio,
+            seed=request.seed,
+            say=request.say,
+        )
 
     return run
 

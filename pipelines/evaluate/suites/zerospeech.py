@@ -15,9 +15,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.evaluate.pairs import Comparison, compare
+from pipelines.evaluate.pairs import Comparison, PairSettings, compare
 from pipelines.evaluate.records import Record, audio_file, read_records
-from pipelines.evaluate.suite import Outcome, Request, Scorer, Settings, Suite
+from pipelines.evaluate.suite import Outcome, Request, Scorer, Suite
 from pipelines.infer.parts import Part, Speech, Text
 from schemas.errors import UserError
 
@@ -27,8 +27,12 @@ _TEXT = {"lexical": "word", "syntactic": "transcription"}
 _EDGES = ((1, "oov"), (6, "1-5"), (21, "6-20"), (101, "21-100"))
 
 
-class ZeroSpeechSettings(Settings):
-    """``split`` is the folder below ``lexical`` or ``syntactic``."""
+class ZeroSpeechSettings(PairSettings):
+    """Settings of ``swuggy``, ``wuggy``, ``sblimp`` and ``blimp``.
+
+    Args:
+        split: The folder below ``lexical`` or ``syntactic``.
+    """
 
     split: str = Field(default="dev", min_length=1)
 
@@ -100,9 +104,16 @@ def first_keys(comparisons: Sequence[Comparison], limit: int | None) -> list[Com
 
 def _runner(task: str, kind: Kind, *, spoken: bool) -> Callable[[Callable[[], Scorer], Request], Outcome]:
     def run(open_model: Callable[[], Scorer], request: Request) -> Outcome:
-        pairs = read_pairs(request.data, kind, split=request.settings.split, spoken=spoken, task=task)
-        pairs = first_keys(pairs, request.limit)
-        return compare(open_model(), pairs, scopes={task: ("continuation",)}, seed=request.seed, say=request.say)
+        settings: ZeroSpeechSettings = request.settings
+        pairs = read_pairs(request.data, kind, split=settings.split, spoken=spoken, task=task)
+        return compare(
+            open_model(),
+            first_keys(pairs, request.limit),
+            scopes={task: ("continuation",)},
+            max_failed_ratio=settings.max_failed_ratio,
+            seed=request.seed,
+            say=request.say,
+        )
 
     return run
 

@@ -91,13 +91,22 @@ def test_data_are_told_apart_by_their_files(tmp_path):
     assert data_digest(tmp_path / "sub/a.txt") == data_digest(tmp_path / "sub/a.txt")
 
 
-def test_an_item_beyond_the_context_is_named(tmp_path):
-    small = untrained(tmp_path, context=40)
-    key, word = "story-7", (Text("fox"),)
-    long = Comparison(key, "topic", better=word, worse=word, prompt=(Text("the quick brown fox " * 30),))
-    fine = Comparison("story-6", "topic", better=word, worse=word)
-    with pytest.raises(UserError, match=r"topic story-7: prompt and candidate have [0-9]+ tokens.*context is 40"):
-        compare(small, [fine, long], scopes={"topic": ("continuation",)}, seed=0, say=print)
+def test_an_item_beyond_the_context_is_left_out_and_named(tmp_path):
+    small, said = untrained(tmp_path, context=40), []
+    word = (Text("fox"),)
+    fine = Comparison("story-6", "topic", better=word, worse=(Text("dog"),))
+    long = Comparison("story-7", "topic", better=word, worse=word, prompt=(Text("the quick brown fox " * 30),))
+    scopes = {"topic": ("continuation",)}
+
+    def found(comparisons):
+        return compare(small, comparisons, scopes=scopes, max_failed_ratio=0.01, seed=0, say=said.append)
+
+    outcome = found([long, fine])
+    assert [*outcome.figures[:2]] == list(found([fine]).figures)
+    assert outcome.value("topic", "comparisons left out") == 1
+    assert re.fullmatch(
+        r"left out topic story-7: prompt and candidate have [0-9]+ tokens; the model's context is 40", said[0]
+    )
 
 
 def test_a_result_that_cannot_be_written_is_said_before_the_model_opens(tmp_path):

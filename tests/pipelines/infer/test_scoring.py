@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.infer.parts import Speech, Text
+from pipelines.infer.prompts import PairsError
 from pipelines.infer.scoring import log_likelihoods
 from schemas.errors import UserError
 from tests.toy_corpus import toy_utterance
@@ -58,6 +59,9 @@ def test_what_cannot_be_scored_is_named(model):
         model.score_pairs([fine, ([Text("red")], [Text(" ")])])
     with pytest.raises(UserError, match=r"pair 1: prompt and candidate have \d+ tokens.*context is 128"):
         model.score_pairs([fine, ([Text("red " * 200)], [Text("red")])])
+    with pytest.raises(PairsError) as all_of_them:
+        model.score_pairs([([], [Text("")]), fine, ([], [Text("red " * 200)])])
+    assert {number: cause.code for number, cause in all_of_them.value.causes.items()} == {0: "no_token", 2: "too_long"}
     assert model.score_pairs([]) == []
 
 
