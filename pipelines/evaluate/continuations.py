@@ -31,7 +31,8 @@ class PromptSettings(Settings):
     Args:
         directions: Of those that the prompts have the parts for.
         audio_root: Folder that audio paths start from; the table's own if unset.
-        text_field, audio_field: Names of the table's fields.
+        text_field: Name of the table's field with the written prompt.
+        audio_field: Name of the one with the recording.
     """
 
     directions: tuple[Direction, ...] = Field(default=("T->T", "T->S", "S->S", "S->T"), min_length=1)

@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 from pipelines.annotations import kind_of, members
 from pipelines.backends import DEFAULT_KINDS
 from pipelines.config import RunConfig
+from pipelines.evaluate.registry import SUITES, suite_named
+from pipelines.evaluate.suite import Settings
 from pipelines.fit.job import FitJob, FitWhat
 from pipelines.infer.fewshot import FewShot
 from pipelines.reference.keys import Key, keys_of, prose, shown
@@ -29,9 +31,10 @@ FITS: dict[str, str] = {
 }
 _INTRODUCTION = """# The keys of a job
 
-A job is one YAML file, and `--set key.path=value` overrides a key of it. A key that is not listed here is refused, and
-so is one that stands twice. A section that is left out has the defaults of its keys; *required* keys have none. Corpora
-and the output of a run may lie in a bucket (`s3://`, `gs://`). Jobs to start from are in [`jobs/`](../jobs).
+A job is one YAML file, and `--set key.path=value` overrides a key of it; values are read as YAML. A suite of
+`plait evaluate` has no file, only `--set`. A key that is not listed here is refused, and so is one that stands twice.
+A section that is left out has the defaults of its keys; *required* keys have none. Corpora and the output of a run may
+lie in a bucket (`s3://`, `gs://`). Jobs to start from are in [`jobs/`](../jobs).
 
 This page is written by `python -m pipelines.reference > docs/jobs.md` from the sections' own descriptions."""
 
@@ -134,5 +137,16 @@ def write() -> str:
         module, _, name = FITS[what].partition(":")
         page.job(f"`plait fit {what}`", getattr(import_module(module), name), path="fit")
     page.job("`plait train`", TrainConfig)
+    for settings, names in suites_by_settings().items():
+        suites = ", ".join(f"`{name}`" for name in names)
+        page.job(f"`plait evaluate --set`: {suites}", settings)
     page.job("Few-shot templates (`plait evaluate asr --set template=FILE`)", FewShot)
     return page.text()
+
+
+def suites_by_settings() -> dict[type[Settings], list[str]]:
+    """The suites that share their settings, in the registry's order."""
+    found: dict[type[Settings], list[str]] = {}
+    for name in SUITES:
+        found.setdefault(suite_named(name).settings, []).append(name)
+    return found

@@ -27,7 +27,7 @@ _BATCH = 8
 
 
 class TemplateSettings(Settings):
-    """Settings of every few-shot suite.
+    """A task that is shown by some examples.
 
     Args:
         template: A bundled template's name, or a file; the suite's own if unset.
@@ -41,7 +41,7 @@ class TemplateSettings(Settings):
 
 
 class FewShotSettings(TemplateSettings):
-    """Settings of ``asr`` and ``tts``.
+    """Transcribing and reading aloud after some examples.
 
     Args:
         shots_from: Where examples are drawn from: a table, a folder, a LibriSpeech tree. If unset, ``shots.tsv`` beside

@@ -22,7 +22,13 @@ _MAX_DURATION_S = 3600.0
 
 
 class ResynthesisSettings(Settings):
-    """``job`` is a corpus job whose encoders are taken, ``vocoder`` a voice that speaks them (the bundled one)."""
+    """What is left of recordings after tokens and back.
+
+    Args:
+        job: Corpus job whose encoders are taken; the bundled ones if unset.
+        vocoder: Folder of a voice that speaks their tokens, or ``bundled``.
+        variants: ``expressive`` is spoken from all streams, ``base`` from units alone.
+    """
 
     job: str | None = None
     vocoder: str = "bundled"

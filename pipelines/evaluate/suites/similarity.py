@@ -32,9 +32,11 @@ CTM = "words.ctm"
 
 
 class SimilaritySettings(Settings):
-    """``words`` is a file or folder with word times (CTM, TextGrid, JSON); ``words.ctm`` beside the table if unset.
+    """How alike the layers hold the same words in speech and in text.
 
-    Words of fewer letters than ``min_letters`` are left out.
+    Args:
+        words: File or folder with word times (CTM, TextGrid, JSON); ``words.ctm`` beside the table if unset.
+        min_letters: Words of fewer letters are left out.
     """
 
     words: str | None = None

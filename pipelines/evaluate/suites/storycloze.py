@@ -17,7 +17,7 @@ DIRECTIONS = ("T->T", "S->S", "T->S", "S->T")
 
 
 class StoryClozeSettings(PairSettings):
-    """Settings of ``storycloze`` and ``topic-storycloze``.
+    """Which of two endings belongs to a story.
 
     Args:
         directions: Those that are evaluated, of T->T, S->S, T->S and S->T; all that the data allow if none is named.

@@ -47,13 +47,17 @@ from transforms.seeds import rng_for
 
 
 class StspSettings(PromptSettings):
-    """Settings of ``stsp``.
+    """Whether a continuation keeps the sentiment of its prompt.
 
     Args:
         label_field: Name of the field with a prompt's emotion or sentiment.
         runs: Continuations of every prompt, with other draws.
-        shots: Examples before a prompt, of ``shots.jsonl`` beside the prompts or of ``shots_from``.
-        text_classifier, speech_classifier: Judges (``classifiers``).
+        shots: Examples before a prompt.
+        shots_from: Table of the examples; ``shots.jsonl`` beside the prompts if unset.
+        text_classifier: Judge of written continuations: ``lexicon`` (a list of words), or ``hf:FOLDER``, a Hugging Face
+            text classifier in a local folder.
+        speech_classifier: Judge of spoken ones: ``transcript`` (what Whisper tiny.en hears, judged as text), or
+            ``hf:FOLDER``, an audio classifier.
         labels: What labels of prompts and classifiers mean, where their names don't say it.
     """
 

@@ -38,7 +38,7 @@ _TOKEN = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 
 class ToxicitySettings(PromptSettings):
-    """Settings of ``toxicity``.
+    """Toxic words of a continuation that its prompt did not hold.
 
     Args:
         directions: Prompt and continuation in one modality, as published, if unset.

@@ -35,7 +35,12 @@ Labels = list[tuple[int, int, str]]
 
 
 class UnitsSettings(Settings):
-    """``job`` is a corpus job whose units encoder is taken; ``phones`` folds TIMIT's labels to 39, or leaves them."""
+    """What units tell of phones.
+
+    Args:
+        job: Corpus job whose units encoder is taken; the bundled one if unset.
+        phones: ``'39'`` folds TIMIT's labels, ``as_labelled`` leaves them.
+    """
 
     job: str | None = None
     phones: Literal["as_labelled", "39"] = "as_labelled"

@@ -28,7 +28,7 @@ _EDGES = ((1, "oov"), (6, "1-5"), (21, "6-20"), (101, "21-100"))
 
 
 class ZeroSpeechSettings(PairSettings):
-    """Settings of ``swuggy``, ``wuggy``, ``sblimp`` and ``blimp``.
+    """Words against made-up ones, sentences against ungrammatical ones, spoken and written.
 
     Args:
         split: The folder below ``lexical`` or ``syntactic``.

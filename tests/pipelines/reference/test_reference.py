@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 import pytest
 from pydantic import Field, PositiveFloat
 
+from pipelines.evaluate.registry import SUITES, suite_named
 from pipelines.fit.job import FitWhat
 from pipelines.reference.keys import Key, descriptions, keys_of, prose
 from pipelines.reference.page import FITS, choices, slug, write
@@ -66,6 +67,14 @@ def test_every_fit_and_every_backend_of_a_job_is_there():
     for role in ("align", "units", "style"):
         for kind in BACKENDS[role]:
             assert f"\n#### `{role}`, `kind: {kind}`\n" in page
+
+
+def test_every_suite_has_its_keys_under_one_heading():
+    parts = {part.splitlines()[0]: part for part in PAGE.read_text(encoding="utf-8").split("\n## ")}
+    for name in SUITES:
+        (heading,) = [title for title in parts if title.startswith("`plait evaluate --set`") and f"`{name}`" in title]
+        for key in suite_named(name).settings.model_fields:
+            assert f"\n| `{key}` | " in parts[heading]
 
 
 def test_the_page_speaks_no_pydantic():
