@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from pipelines.engines.worker import end_with_parent
-from pipelines.train.tar import read_members
+from pipelines.train.tar import MEND, read_members
 from schemas.errors import UserError
 from schemas.records import Stream, StreamKind, TokenIds
 from schemas.vocabulary import VocabularyLayout
@@ -89,7 +89,7 @@ class TableReader:
         try:
             return builder.build()
         except ValueError as error:
-            raise UserError(f"{url}: {error}; {_MEND}") from error
+            raise UserError(f"{url}: {error}; {MEND}") from error
 
 
 def _utterances(
@@ -176,7 +176,6 @@ _NPY_HEADER_BYTES = 128  # of an array of one dimension
 _NPY_MAGIC = b"\x93NUMPY"
 _DESCR = b"{'descr': '"  # a header begins with it: ``np.save`` sorts the keys
 _DAMAGE = (msgspec.MsgspecError, KeyError, ValueError, TypeError)
-_MEND = "`plait verify` finds damaged shards, `plait run` makes them again"
 
 
 def read_ids(npy: bytes) -> TokenIds:
@@ -201,7 +200,7 @@ def _npy_header(begin: bytes) -> tuple[np.dtype[np.int32], int]:
 
 def _damaged(url: str, key: str, error: Exception) -> UserError:
     what = f"no {key}.{error.args[0]}" if isinstance(error, KeyError) else f"sample {key}: {error}"
-    return UserError(f"{url}: {what}; {_MEND}")
+    return UserError(f"{url}: {what}; {MEND}")
 
 
 Table = UtteranceTable | SequenceTable

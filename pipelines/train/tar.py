@@ -11,6 +11,7 @@ from typing import IO
 from pipelines.files import open_read
 from schemas.errors import UserError
 
+MEND = "`plait verify` finds damaged shards, `plait run` makes them again"
 _BLOCK = 512
 _AHEAD_BYTES = 1 << 14  # holds the small members of a few utterances; more would mostly be audio
 _HEADER = Struct("100s24x12s20xc188x155s12x")  # name, size, kind, prefix
@@ -37,47 +38,51 @@ def read_members(url: str, *, suffixes: Collection[str]) -> Iterator[tuple[str, 
     """Keys and wanted members (by suffix) of the samples of a tar, in order.
 
     Raises:
-        UserError: The tar ends in the middle, or a header is none.
+        UserError: There is no such file, the tar ends in the middle, or a header is none.
     """
+    try:
+        with open_read(url) as file:
+            yield from _members(file, url, suffixes)
+    except FileNotFoundError as error:
+        raise UserError(f"{url}: no such file; {MEND}") from error
+
+
+def _members(file: IO[bytes], url: str, suffixes: Collection[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
     key, sample = "", dict[str, bytes]()
     at, long_name = 0, ""
-    with open_read(url) as file:
-        piece = _Ahead(file).piece
-        while True:
-            header = piece(at, _BLOCK)
-            if len(header) < _BLOCK:
-                raise _cut_off(url)
-            if header[0] == 0:
-                break
-            name, digits, kind, prefix = _HEADER.unpack(header)
-            try:
-                size = int(digits.rstrip(b"\0 "), 8)
-            except ValueError as error:
-                raise UserError(f"{url}: no header at byte {at}; {_MEND}") from error
-            at += _BLOCK
-            if kind == b"x":
-                long_name = _pax_path(piece(at, size))
-            else:
-                stem, _, suffix = (long_name or _name(name, prefix)).partition(".")
-                long_name = ""
-                if suffix in suffixes and kind == b"0":
-                    if stem != key:
-                        if sample:
-                            yield key, sample
-                        key, sample = stem, {}
-                    sample[suffix] = data = piece(at, size)
-                    if len(data) < size:
-                        raise _cut_off(url)
-            at += size + -size % _BLOCK
+    piece = _Ahead(file).piece
+    while True:
+        header = piece(at, _BLOCK)
+        if len(header) < _BLOCK:
+            raise _cut_off(url)
+        if header[0] == 0:
+            break
+        name, digits, kind, prefix = _HEADER.unpack(header)
+        try:
+            size = int(digits.rstrip(b"\0 "), 8)
+        except ValueError as error:
+            raise UserError(f"{url}: no header at byte {at}; {MEND}") from error
+        at += _BLOCK
+        if kind == b"x":
+            long_name = _pax_path(piece(at, size))
+        else:
+            stem, _, suffix = (long_name or _name(name, prefix)).partition(".")
+            long_name = ""
+            if suffix in suffixes and kind == b"0":
+                if stem != key:
+                    if sample:
+                        yield key, sample
+                    key, sample = stem, {}
+                sample[suffix] = data = piece(at, size)
+                if len(data) < size:
+                    raise _cut_off(url)
+        at += size + -size % _BLOCK
     if sample:
         yield key, sample
 
 
-_MEND = "`plait verify` finds damaged shards, `plait run` makes them again"
-
-
 def _cut_off(url: str) -> UserError:
-    return UserError(f"{url}: cut off; {_MEND}")
+    return UserError(f"{url}: cut off; {MEND}")
 
 
 def _name(name: bytes, prefix: bytes) -> str:

@@ -423,6 +423,11 @@ def test_what_is_no_header_is_told(corpus, tmp_path):
         table_reader(corpus)(str(tmp_path / "shard-00000.tar"))
 
 
+def test_a_shard_that_is_gone_is_named(corpus, tmp_path):
+    with pytest.raises(UserError, match=r"shard-00007.tar: no such file; .*plait verify"):
+        table_reader(corpus)(str(tmp_path / "shard-00007.tar"))
+
+
 def samples_of(shards):
     return [sample for url in shards for sample in read_samples(url)]
 
