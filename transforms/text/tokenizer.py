@@ -14,7 +14,7 @@ from typing import Any
 
 import sentencepiece
 
-from schemas.errors import UserError
+from schemas.errors import UserError, on_one_line
 from transforms.backend import digest_file
 
 SENTENCEPIECE_FILE = "tokenizer.model"
@@ -69,7 +69,10 @@ class SentencePieceTokenizer:
     def _open(self, path: Path, model: bytes) -> None:
         self.path = path
         self.model = model
-        self.processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
+        try:
+            self.processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise _damaged(path, error) from error
         if self.processor.bos_id() < 0 or self.processor.eos_id() < 0:
             raise UserError("the SentencePiece model has no BOS or EOS token; use one that has both")
 
@@ -109,7 +112,10 @@ class HfTokenizer:
         from transformers import AutoTokenizer
 
         self.path = folder
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except Exception as error:  # of a damaged file, tokenizers raises nothing narrower
+            raise _damaged(folder, error) from error
         if not self.tokenizer.is_fast:
             raise UserError(f"{folder}: not a fast tokenizer; convert it, so that the folder has {HF_FILE}")
         self.tokenizer.backend_tokenizer.encode_special_tokens = True
@@ -143,7 +149,7 @@ def load_tokenizer(path: str | Path) -> SentencePieceTokenizer | HfTokenizer:
     """The tokenizer at a path: a SentencePiece ``.model`` file, or a folder with ``tokenizer.json`` or one such file.
 
     Raises:
-        UserError: Nothing of the kind is there.
+        UserError: Nothing of the kind is there, or it is damaged.
     """
     path = Path(path)
     if (path / HF_FILE).is_file():
@@ -152,6 +158,10 @@ def load_tokenizer(path: str | Path) -> SentencePieceTokenizer | HfTokenizer:
     if len(models) == 1 and models[0].suffix == ".model":
         return SentencePieceTokenizer(models[0])
     raise UserError(f"no text tokenizer at {path}: expected a .model file, or a folder with {HF_FILE} or one .model")
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: cannot be opened as a text tokenizer ({on_one_line(error)}); copy it anew")
 
 
 def copy_text_tokenizer(source: Path, target: Path) -> None:

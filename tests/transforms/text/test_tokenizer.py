@@ -66,6 +66,15 @@ def test_a_missing_tokenizer_is_said(tmp_path):
         load_tokenizer(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["tokenizer.model", "tokenizer.json"])
+@pytest.mark.parametrize("content", [b"x", b"\0" * 1000, b"{}"])
+def test_a_damaged_tokenizer_is_named_on_one_line(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot be opened as a text tokenizer \([^\n]+\); copy it anew$") as said:
+        load_tokenizer(tmp_path)
+    assert str(tmp_path) in str(said.value)
+
+
 def test_pickling_keeps_the_model(tokenizer):
     again = pickle.loads(pickle.dumps(tokenizer))
     assert again.encode("agent number") == tokenizer.encode("agent number")
