@@ -90,14 +90,26 @@ def clear_partials(folder: Path) -> None:
         shutil.rmtree(partial)
 
 
-def restore(path: Path, *, model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Load weights and optimizer in place; returns the state.
+def read_state(path: Path) -> dict[str, Any]:
+    """The state that was saved beside the weights; whether it is of this run is to be asked before they are loaded.
 
     Raises:
-        UserError: The checkpoint cannot be read.
+        UserError: It cannot be read.
     """
     try:
         state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    return state
+
+
+def restore(path: Path, *, model: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Load weights and optimizer in place; both files are mapped, so that the ranks of a machine share their pages.
+
+    Raises:
+        UserError: They cannot be read.
+    """
+    try:
         weights = load_file(path / "model.safetensors")
         named = dict(model.named_parameters())
         if lost := [name for name in named if name not in weights]:
@@ -106,11 +118,17 @@ def restore(path: Path, *, model: Any, optimizer: torch.optim.Optimizer) -> dict
         set_model_state_dict(model, weights, options=options)
         moments = torch.load(path / "optimizer.pt", map_location="cpu", mmap=True, weights_only=True)
         set_optimizer_state_dict(model, optimizer, moments, options=StateDictOptions(full_state_dict=True))
+    except torch.OutOfMemoryError:
+        raise
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
-        raise UserError(
-            f"cannot resume from {path} ({on_one_line(error)}); delete that folder to resume from an older one"
-        ) from error
-    return state
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"cannot resume from {path} ({on_one_line(error)}); where that folder is damaged, delete it to resume from an "
+        "older one"
+    )
 
 
 def _whole() -> StateDictOptions:

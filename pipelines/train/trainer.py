@@ -127,9 +127,10 @@ class Trainer:
             checkpoint.clear_partials(checkpoints)
         last = checkpoint.latest(checkpoints)
         if last is not None:
-            state = checkpoint.restore(last, model=self.model, optimizer=self.optimizer)
+            state = checkpoint.read_state(last)
             check_resumed(self.config, state, self.folder)
             self.loader.load_state_dict(state["loader"])
+            checkpoint.restore(last, model=self.model, optimizer=self.optimizer)
             self.progress = Progress(**state["progress"])
         if self.world.is_first:
             write_text(str(self.folder / SETTINGS_FILE), dump_json(self.config.model_dump(mode="json")))

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import threading
 from functools import partial
@@ -21,6 +22,7 @@ from pipelines.train.loop import Trainer, train
 from pipelines.train.objective import LOSS_KINDS, document_mask, kind_of_ids
 from pipelines.train.schedule import learning_rate
 from schemas.errors import EngineError, UserError
+from transforms.text.tokenizer import fit_sentencepiece
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 MODEL = {"kind": "llama", "hidden_size": 32, "intermediate_size": 64, "layers": 2, "heads": 2, "kv_heads": 1}
@@ -262,6 +264,8 @@ def test_mistakes_are_said(toy_run, tmp_path, whole):
     changed = r"other settings \(optimizer.learning_rate was 0.003, is 0.01; seed was 0, is 5\)"
     with pytest.raises(UserError, match=changed):
         train(other)
+    with pytest.raises(UserError, match=r"other settings \(model.hidden_size was 32, is 64\)"):
+        train(config_for(toy_run, whole[0], model=MODEL | {"hidden_size": 64}))
     with pytest.raises(UserError, match=r"manifest\.json"):
         train(config_for(tmp_path, tmp_path / "x"))
     with pytest.raises(UserError, match="exclude_ids"):
@@ -277,9 +281,32 @@ def test_mistakes_are_said(toy_run, tmp_path, whole):
         whole_file = (last / name).read_bytes()
         for damaged in (b"x", b"", whole_file[: len(whole_file) // 2]):
             (last / name).write_bytes(damaged)
-            with pytest.raises(UserError, match=r"cannot resume from .*step-00000001 \([^\n]*\); delete"):
+            with pytest.raises(
+                UserError,
+                match=r"cannot resume from .*step-00000001 \([^\n]*\); where that folder is damaged, delete it",
+            ):
                 train(config_for(toy_run, broken, steps=1))
         (last / name).write_bytes(whole_file)
+
+
+def test_another_corpus_is_refused_before_its_rows_meet_the_weights(toy_run, tmp_path):
+    train(config_for(toy_run, tmp_path / "model", steps=1))
+    other = tmp_path / "other"
+    shutil.copytree(toy_run, other)
+    fit_sentencepiece(["one two three", "four five six"] * 20, vocab_size=400, output=other / "tokenizer")
+    with pytest.raises(UserError, match=r"data order .* is not of this corpus, config and seed"):
+        train(config_for(other, tmp_path / "model", steps=1))
+
+
+def test_a_card_without_room_is_no_damage_of_the_checkpoint(toy_run, tmp_path, monkeypatch):
+    train(config_for(toy_run, tmp_path, steps=1))
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(checkpoint, "set_optimizer_state_dict", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        train(config_for(toy_run, tmp_path, steps=1))
 
 
 def test_micro_batches_may_change_when_a_run_goes_on(toy_run, tmp_path, whole):
