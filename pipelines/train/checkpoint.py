@@ -28,15 +28,16 @@ from pipelines.train.distributed import World
 from schemas.errors import UserError, on_one_line
 
 _PARTIAL = ".partial-"
+_STEP = "step-"
 
 
 def step_folder(folder: Path, step: int) -> Path:
-    return folder / f"step-{step:08d}"
+    return folder / f"{_STEP}{step:08d}"
 
 
 def latest(folder: Path) -> Path | None:
     """The whole checkpoint of the highest step."""
-    return max(folder.glob("step-*"), default=None)
+    return max(folder.glob(f"{_STEP}*"), default=None)
 
 
 def whole_weights(model: Any) -> dict[str, torch.Tensor]:
@@ -53,11 +54,13 @@ def save(
     optimizer: torch.optim.Optimizer,
     state: dict[str, Any],
     keep: int,
+    every: int | None = None,
     best: int | None = None,
     describe: Callable[[Path], None],
     world: World,
 ) -> None:
-    """Write the checkpoint of ``state["step"]``; remove all but the ``keep`` latest and that of step ``best``.
+    """Write the checkpoint of ``state["step"]``, then remove all but the ``keep`` latest, those of steps that ``every``
+    divides and that of step ``best``.
 
     Every rank must call it; the first one writes. ``describe`` adds what makes the folder a model.
     """
@@ -78,9 +81,11 @@ def save(
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         partial.rename(target)
-        for old in sorted(folder.glob("step-*"))[:-keep]:
-            if best is None or old != step_folder(folder, best):
-                shutil.rmtree(old)
+        for old in sorted(folder.glob(f"{_STEP}*"))[:-keep]:
+            step = int(old.name.removeprefix(_STEP))
+            if step != best and (every is None or step % every):
+                # first its name, so that half a checkpoint is none
+                shutil.rmtree(old.rename(folder / f"{_PARTIAL}{old.name}"))
     world.wait()
 
 

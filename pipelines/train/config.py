@@ -217,6 +217,8 @@ class TrainConfig(TrainingSection):
         steps: Updates of the weights.
         checkpoint_every: Steps between checkpoints; one is always written at the end and at SIGTERM.
         keep_checkpoints: So many of the latest are kept, and the one of the lowest evaluation loss.
+        keep_every: Those of steps that it divides are kept as well, to compare or to go back to; a multiple of
+            ``checkpoint_every``. Each is a model that ``plait generate`` and ``evaluate`` open.
         device: ``auto`` takes a CUDA device where there is one.
         dtype: Of the matrix products; weights and optimizer stay float32. ``auto``: bfloat16 on CUDA.
         compile: Compile the model with torch; worth it on a GPU.
@@ -237,6 +239,7 @@ class TrainConfig(TrainingSection):
     steps: PositiveInt = 1000
     checkpoint_every: PositiveInt = 500
     keep_checkpoints: PositiveInt = 2
+    keep_every: PositiveInt | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False
@@ -245,3 +248,9 @@ class TrainConfig(TrainingSection):
     samples: SamplesConfig | None = None
     tensorboard: bool = False
     threads: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _kept_are_saved(self) -> "TrainConfig":
+        if self.keep_every is not None and self.keep_every % self.checkpoint_every:
+            raise ValueError("keep_every must be a multiple of checkpoint_every")
+        return self

@@ -16,6 +16,7 @@ _FREE_TO_CHANGE = {
     "corpus": True,
     "checkpoint_every": True,
     "keep_checkpoints": True,
+    "keep_every": True,
     "threads": True,
     "device": True,
     "compile": True,

@@ -149,6 +149,7 @@ class Trainer:
             optimizer=self.optimizer,
             state=state,
             keep=self.config.keep_checkpoints,
+            every=self.config.keep_every,
             best=self.progress.best_step,
             describe=lambda folder: describe_model(
                 folder, model=self.model, about=self.about({"finished": False, **asdict(self.progress)})

@@ -298,6 +298,47 @@ def test_another_corpus_is_refused_before_its_rows_meet_the_weights(toy_run, tmp
         train(config_for(other, tmp_path / "model", steps=1))
 
 
+@pytest.mark.parametrize(
+    ("keep", "every", "steps"),
+    [(1, None, [12]), (2, None, [10, 12]), (1, 4, [4, 8, 12]), (2, 6, [6, 10, 12]), (9, None, [2, 4, 6, 7, 8, 10, 12])],
+)
+def test_the_latest_checkpoints_are_kept_and_every_so_many_steps_one(toy_run, tmp_path, whole, keep, every, steps):
+    config = config_for(toy_run, tmp_path, checkpoint_every=2, keep_checkpoints=keep, keep_every=every)
+    train(config, say=partial(stop_after, 7))
+    kept = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert {f"step-{step:08d}" for step in steps if step < 7} <= kept
+    assert train(config)["finished"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [f"step-{step:08d}" for step in steps]
+    assert log_of(tmp_path) == log_of(whole[0])
+
+
+def test_a_stride_of_kept_checkpoints_is_one_of_the_saved_ones(toy_run, tmp_path):
+    with pytest.raises(ValueError, match="keep_every must be a multiple of checkpoint_every"):
+        config_for(toy_run, tmp_path, checkpoint_every=4, keep_every=6)
+
+
+def test_killed_while_an_old_checkpoint_is_removed_it_goes_on_from_the_new_one(toy_run, tmp_path, whole, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def remove_a_file_and_die(folder, **_):
+        (folder / "state.json").unlink(missing_ok=True)
+        if any(folder.glob("*")):
+            raise Killed
+
+    config = config_for(toy_run, tmp_path, keep_checkpoints=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", remove_a_file_and_die)
+        with pytest.raises(Killed):
+            train(config)
+    standing = list((tmp_path / "checkpoints").glob("step-*"))
+    assert [path.name for path in standing] == ["step-00000008"]
+    assert (standing[0] / "state.json").exists()
+    assert train(config)["finished"]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000012"]
+    assert log_of(tmp_path) == log_of(whole[0])
+
+
 def test_a_card_without_room_is_no_damage_of_the_checkpoint(toy_run, tmp_path, monkeypatch):
     train(config_for(toy_run, tmp_path, steps=1))
 
