@@ -38,6 +38,21 @@ LONGEST_SHOWN_S = 8.0
 SHOWN_FROM = 200
 HISTOGRAM_SAMPLE = 20_000
 STAGE_ORDER = ("decode", "align", *STREAM_KINDS, "write", "tokenizer", "bake")
+_UNITS = {
+    "log_likelihood": "nats a frame",
+    "worst_words": "nats a frame",
+    "worst_excess": "log-odds of the worst word, above what is allowed",
+    "words_per_s": "words a second",
+    "letters_per_s": "letters a second",
+    "_ms": "ms",
+    "_s": "s",
+    "_sample": "samples of 16 kHz",
+    "coverage": "share of the loud energy",
+    "_ratio": "share of the words",
+    "share_kept": "share of the words",
+    "words_heard": "share of the words",
+    "words_heard_when_cut": "share of the words",
+}  # of scores, by the ends of their names
 PACKAGES = ("plait", "torch", "transformers", "ray", "pocketsphinx", "torchfcpe", "webdataset")
 
 
@@ -129,7 +144,13 @@ def _segments(folder: RunFolder, wanted: set[str]) -> Iterator[tuple[str, tuple[
 
 def _histograms(records: list[StoredUtterance]) -> Iterator[Histogram]:
     for name in sorted({name for record in records for name in record.alignment}):
-        yield Histogram(name, "", [record.alignment[name] for record in records if name in record.alignment])
+        values = [record.alignment[name] for record in records if name in record.alignment]
+        yield Histogram(name, unit_of(name), values)
+
+
+def unit_of(score: str) -> str:
+    """What a score of an alignment counts, by the end of its name; blank for one that is not known here."""
+    return next((unit for end, unit in _UNITS.items() if score.endswith(end)), "")
 
 
 def _loss(path: Path) -> LossCurve | None:

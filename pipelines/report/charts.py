@@ -8,14 +8,16 @@ from markupsafe import Markup
 
 _WIDTH, _HEIGHT = 560, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 14, 12, 40
+_TICK_LETTER = 7.0  # widest digit of a tick's label
 _POINTS = 300
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """About ``count`` round numbers that span ``[low, high]``, the outer two enclosing it."""
-    scale = max(1.0, abs(low), abs(high))
-    if high - low < 1e-6 * scale:
-        high = low + scale
+    """About ``count`` round numbers that span ``[low, high]``, the outer two enclosing it; from 0 to a single value."""
+    if high - low < 1e-6 * max(1.0, abs(low), abs(high)):
+        low, high = min(0.0, low), max(0.0, high)
+    if high - low < 1e-6:
+        high = low + 1.0
     rough = (high - low) / count
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = next(magnitude * factor for factor in (1, 2, 2.5, 5, 10) if magnitude * factor >= rough * 0.999)
@@ -43,11 +45,13 @@ class _Plot:
             self.add('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>', _LEFT, _WIDTH - _RIGHT, y, y)
             self.add('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>', _LEFT - 6, y + 4, number(tick))
         for tick in x_ticks:
+            text = number(tick)
+            x = min(self.x(tick), _WIDTH - len(text) * _TICK_LETTER / 2)  # a long one would be cut off at the edge
             self.add(
                 '<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>',
-                self.x(tick),
+                x,
                 _HEIGHT - _BOTTOM + 16,
-                number(tick),
+                text,
             )
         middle = (_LEFT + _WIDTH - _RIGHT) / 2
         self.add('<text class="axis" x="{:.1f}" y="{}" text-anchor="middle">{}</text>', middle, _HEIGHT - 6, x_label)
@@ -74,7 +78,10 @@ class _Plot:
 
 
 def histogram(values: Sequence[float], *, title: str, unit: str, threshold: float | None = None) -> Markup:
-    """Counts of the finite values in 30 equal bins, with a dashed line at the threshold, their mean below."""
+    """Counts of the finite values in 30 equal bins, with a dashed line at the threshold.
+
+    Below stand the smallest, the mean and the largest value.
+    """
     finite = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
     if not len(finite):
@@ -104,8 +111,10 @@ def histogram(values: Sequence[float], *, title: str, unit: str, threshold: floa
         anchor, shift = ("end", -5) if left else ("start", 5)
         text = f"threshold {number(threshold)}"
         plot.add('<text class="note" x="{:.1f}" y="{}" text-anchor="{}">{}</text>', x + shift, _TOP + 10, anchor, text)
-    caption = Markup('<p class="legend"><span>mean <b>{}</b> of {} utterances</span></p>')
-    return plot.svg() + caption.format(number(float(finite.mean())), number(len(finite)))
+    told = {"from": finite.min(), "mean": finite.mean(), "to": finite.max()}
+    parts = [Markup("<span>{} <b>{}</b></span>").format(name, number(float(value))) for name, value in told.items()]
+    parts.append(Markup("<span>{} utterances</span>").format(number(len(finite))))
+    return plot.svg() + Markup('<p class="legend">{}</p>').format(Markup("").join(parts))
 
 
 def line_chart(

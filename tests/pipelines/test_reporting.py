@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from pipelines import reporting
-from pipelines.reporting import report
+from pipelines.reporting import report, unit_of
+from pipelines.store import ShardSet
 from schemas.errors import UserError
 from tests.pipelines.conftest import GOOD_IDS
 
@@ -16,6 +17,20 @@ def test_a_runs_report_shows_its_utterances_and_what_was_dropped(small_corpus):
     assert "missing_file" in page
     assert "[SPEECH]" in page
     assert "data:audio/flac;base64," in page
+
+
+def test_every_score_of_a_run_has_its_unit(small_corpus):
+    names = {
+        name for record in ShardSet(str(small_corpus / "out" / "corpus")).utterances() for name in record.alignment
+    }
+    assert {"coverage", "log_likelihood", "worst_excess", "onset_spread_ms"} <= names
+    assert [name for name in names if not unit_of(name)] == []
+    assert [unit_of(name) for name in ("letters_per_s", "longest_word_s", "phone_net_log_likelihood", "new")] == [
+        "letters a second",
+        "s",
+        "nats a frame",
+        "",
+    ]
 
 
 def test_a_store_without_audio_is_looked_at_all_the_same(small_corpus, tmp_path, monkeypatch):

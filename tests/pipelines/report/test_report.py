@@ -207,15 +207,30 @@ def test_ticks_enclose_their_range(a, b):
     assert ticks == sorted(set(ticks))
 
 
+@pytest.mark.parametrize(("value", "ends"), [(1.0, (0, 1)), (0.0, (0, 1)), (-3.0, (-3, 0)), (545.0, (0, 600))])
+def test_the_ticks_of_one_value_reach_from_zero_to_it(value, ends):
+    ticks = nice_ticks(value, value)
+    assert (ticks[0], ticks[-1]) == ends
+
+
+def test_no_label_of_an_axis_is_cut_off():
+    html = histogram([0, 1e6], title="t", unit="u")
+    labels = re.findall(r'class="tick" x="([\d.]+)" y="216" [^>]*>([^<]+)<', html)
+    assert labels[-1][1] == "1\u202f000\u202f000"
+    assert all(float(x) + 3.5 * len(text) <= 560 for x, text in labels)
+
+
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=50))
 def test_a_histogram_counts_every_value(values):
     counts = re.findall(r": (\d+)</title>", histogram(values, title="t", unit="u"))
     assert sum(map(int, counts)) == len(values)
 
 
-def test_a_histogram_says_its_mean_and_how_many():
-    html = histogram([0.5, 0.7, float("nan"), 0.9], title="t", unit="u")
-    assert "mean <b>0.7</b> of 3 utterances" in html
+def test_a_histogram_says_its_unit_its_ends_its_mean_and_how_many():
+    html = histogram([0.5, 0.7, float("nan"), 1.2], title="t", unit="nats a frame")
+    told = re.sub("<[^>]+>", " ", html).split()
+    assert " ".join(told[-8:]) == "from 0.5 mean 0.8 to 1.2 3 utterances"
+    assert "nats a frame</text>" in html
 
 
 def test_charts_without_values_say_so():
