@@ -22,6 +22,7 @@ from transforms.vocoder.hifigan import HifiganConfig
 from transforms.vocoder.protocol import Vocoder
 
 NO_VOCODER = "none"
+WAV_SUFFIXES = (".wav", ".flac")
 
 
 def load_vocoder(path: str = BUNDLED) -> Vocoder:
@@ -125,6 +126,8 @@ def generate(
     """
     if output != "text" and vocoder != NO_VOCODER:
         check_target(Path(wav), option="--wav")
+        if Path(wav).suffix.lower() not in WAV_SUFFIXES:
+            raise UserError(f"--wav: {wav}: name a file that ends in {' or '.join(WAV_SUFFIXES)}")
     model = open_model(folder, vocoder=vocoder, job=job)
     (answer,) = model.generate([parse_prompt(prompt)], output=output, **options)
     return write_parts(answer, Path(wav))

@@ -25,6 +25,7 @@ from pipelines.infer.scoring import Score, score_sequences
 from pipelines.infer.spiritlm import is_spiritlm, read_spiritlm
 from pipelines.infer.streaming import AnswerStream, SpeechStream, TextStream
 from pipelines.train.export import PLAIT_FILE, read_about
+from pipelines.train.model import open_pretrained
 from schemas.errors import UserError
 from schemas.records import STREAM_KINDS, Stream, StreamKind
 from schemas.vocabulary import VocabularyLayout
@@ -82,16 +83,26 @@ class SpeechTextModel:
         The weights are float32 on a CPU, bfloat16 on CUDA.
 
         Raises:
-            UserError: Not such a model, or an encoder or the vocoder is of other codebooks.
+            UserError: Not such a model, it is damaged, its text tokenizer is another than it was trained with, or an
+                encoder or the vocoder is of other codebooks.
         """
         folder = Path(folder)
         if not (folder / PLAIT_FILE).is_file() and is_spiritlm(folder):
             return cls.load_spiritlm(folder, vocoder=vocoder, encoders=encoders, device=device)
         about = read_about(folder)
+        layout, tokenizer = (
+            VocabularyLayout.from_json(about["layout"]),
+            load_tokenizer(folder / about["text_tokenizer"]),
+        )
+        if tokenizer.fingerprint != layout.text_fingerprint:
+            raise UserError(
+                f"{folder / about['text_tokenizer']}: it is {tokenizer.fingerprint}, the model was trained with "
+                f"{layout.text_fingerprint}; copy the model anew"
+            )
         return cls(
             _load_weights(folder, device),
-            layout=VocabularyLayout.from_json(about["layout"]),
-            tokenizer=load_tokenizer(folder / about["text_tokenizer"]),
+            layout=layout,
+            tokenizer=tokenizer,
             hops=about["hops"],
             context=about["context"],
             vocoder=vocoder,
@@ -332,10 +343,7 @@ class SpeechTextModel:
 
 
 def _load_weights(folder: Path, device: str) -> Any:
-    from transformers import AutoModelForCausalLM
-
     cuda = device == "auto" and torch.cuda.is_available()
     chosen = torch.device("cuda" if cuda else device.replace("auto", "cpu"))
     dtype = torch.bfloat16 if chosen.type == "cuda" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=dtype, attn_implementation="sdpa")
-    return model.to(chosen)
+    return open_pretrained(folder, dtype=dtype).to(chosen)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.files import write_text
 from pipelines.train.corpus import TrainingCorpus
-from schemas.errors import UserError
+from schemas.errors import UserError, on_one_line
 from schemas.manifest import dump_json
 from schemas.vocabulary import VocabularyLayout
 from transforms.text.protocol import TextTokenizer
@@ -21,6 +21,7 @@ from transforms.text.tokenizer import HfTokenizer, SentencePieceTokenizer, copy_
 FORMAT = "plait/model/1"
 PLAIT_FILE = "plait.json"
 TEXT_TOKENIZER = "text_tokenizer"
+_NEEDED = ("layout", "hops", "context", "text_tokenizer")
 SPACE = "\u2581"
 _INPUTS = ["input_ids", "attention_mask"]  # without the token_type_ids that causal models refuse
 
@@ -142,15 +143,21 @@ def text_tokenizer_of(base: Path) -> Path:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """The content of ``plait.json``.
+    """The content of ``plait.json``, with all the keys that it must have.
 
     Raises:
-        UserError: Not an exported model.
+        UserError: Not an exported model, or a damaged one.
     """
     path = folder / PLAIT_FILE
     if not path.is_file():
         raise UserError(f"no {PLAIT_FILE} in {folder}; name the output folder of a finished `plait train`")
-    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if about["format"] != FORMAT:
-        raise UserError(f"{path}: format {about['format']} is not {FORMAT}; it is of another version of plait")
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = about["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: damaged ({on_one_line(error)}); copy the model anew") from error
+    if found != FORMAT:
+        raise UserError(f"{path}: format {found} is not {FORMAT}; it is of another version of plait")
+    if missing := [key for key in _NEEDED if key not in about]:
+        raise UserError(f"{path}: damaged (no {missing[0]}); copy the model anew")
     return about

@@ -1,16 +1,18 @@
 """The language model: a Llama from a config, or a Hugging Face causal LM with its vocabulary extended."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pipelines.train.config import BaseModelConfig, LlamaModelConfig
 from pipelines.train.export import PLAIT_FILE, read_about
-from schemas.errors import UserError
+from schemas.errors import UserError, on_one_line
 from schemas.vocabulary import VocabularyLayout
 
 
@@ -79,18 +81,16 @@ def _new_llama(config: LlamaModelConfig, *, layout: VocabularyLayout, context: i
 @torch.no_grad()
 def _extended(config: BaseModelConfig, *, layout: VocabularyLayout, context: int) -> tuple[Any, int]:
     """The model, and its first new row."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
     if not (Path(config.path) / "config.json").is_file():
         raise UserError(f"model.path: no Hugging Face model in {config.path} (config.json is missing)")
     known_rows = _rows_known(Path(config.path), layout)
-    overrides = AutoConfig.from_pretrained(config.path, local_files_only=True)
-    if config.rope_theta is not None:
-        overrides.rope_theta = config.rope_theta
-    _leave_out_dropout(overrides)
-    model = AutoModelForCausalLM.from_pretrained(
-        config.path, config=overrides, local_files_only=True, attn_implementation="sdpa", dtype=torch.float32
-    )
+
+    def change(settings: Any) -> None:
+        if config.rope_theta is not None:
+            settings.rope_theta = config.rope_theta
+        _leave_out_dropout(settings)
+
+    model = open_pretrained(Path(config.path), dtype=torch.float32, change=change)
     _admit_context(model, context)
     old_rows = model.get_input_embeddings().weight.shape[0]
     if old_rows < known_rows:
@@ -105,6 +105,25 @@ def _extended(config: BaseModelConfig, *, layout: VocabularyLayout, context: int
         else:
             torch.nn.init.normal_(weight[known_rows:], std=model.config.initializer_range)
     return model, known_rows
+
+
+def open_pretrained(folder: Path, *, dtype: torch.dtype, change: Callable[[Any], None] | None = None) -> Any:
+    """A causal LM of a local folder, on the CPU; ``change`` may alter its config before the weights are read.
+
+    Raises:
+        UserError: Its config or weights are missing or damaged.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        settings = AutoConfig.from_pretrained(folder, local_files_only=True)
+        if change is not None:
+            change(settings)
+        return AutoModelForCausalLM.from_pretrained(
+            folder, config=settings, local_files_only=True, attn_implementation="sdpa", dtype=dtype
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{folder}: cannot be opened as a model ({on_one_line(error)}); copy it anew") from error
 
 
 def _rows_known(path: Path, layout: VocabularyLayout) -> int:
