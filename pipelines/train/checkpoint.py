@@ -9,7 +9,8 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from pipelines.train.distributed import World
-from schemas.errors import UserError, on_one_line
+from schemas.errors import EngineError, UserError, on_one_line
 
 _PARTIAL = ".partial-"
 _STEP = "step-"
@@ -72,21 +73,40 @@ def save(
     if world.is_first:
         partial = folder / f"{_PARTIAL}{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
-        torch.save(moments, partial / "optimizer.pt")
-        (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        describe(partial)
-        for path in filter(Path.is_file, partial.rglob("*")):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        partial.rename(target)
+        try:
+            with writing(target):
+                partial.mkdir(parents=True)
+                save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
+                torch.save(moments, partial / "optimizer.pt")
+                (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
+                describe(partial)
+                for path in filter(Path.is_file, partial.rglob("*")):
+                    with path.open("rb") as file:
+                        os.fsync(file.fileno())
+                partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # half a checkpoint holds room that the next run needs
         for old in sorted(folder.glob(f"{_STEP}*"))[:-keep]:
             step = int(old.name.removeprefix(_STEP))
             if step != best and (every is None or step % every):
                 # first its name, so that half a checkpoint is none
                 shutil.rmtree(old.rename(folder / f"{_PARTIAL}{old.name}"))
     world.wait()
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Around what writes below ``place`` and does nothing else.
+
+    Raises:
+        EngineError: It cannot be written, as on a full disk, for which torch has no error of its own.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise EngineError(
+            f"cannot write {place} ({on_one_line(error)}); what is finished is kept, make room and run again"
+        ) from error
 
 
 def clear_partials(folder: Path) -> None:

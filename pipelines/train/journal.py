@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipelines.files import write_text
+
 LOG_FILE = "log.jsonl"
 SAMPLES_FILE = "samples.jsonl"
 EVENTS_FOLDER = "tensorboard"
@@ -26,7 +28,7 @@ class Journal:
             path = folder / name
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-            path.write_text("".join(kept), encoding="utf-8")
+            write_text(str(path), "".join(kept))
             self._files[name] = path.open("a", encoding="utf-8")
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter

@@ -10,6 +10,7 @@ from typing import Any
 from pipelines.files import local_path, make_folder
 from pipelines.lock import lock
 from pipelines.threads import torch_threads
+from pipelines.train.checkpoint import writing
 from pipelines.train.config import BaseModelConfig, TrainConfig
 from pipelines.train.corpus import open_corpus
 from pipelines.train.distributed import World, joined_world
@@ -53,7 +54,8 @@ def train(config: TrainConfig, *, say: Say | None = None) -> dict[str, Any]:
         if finished:
             weights = trainer.whole_weights()
             if world.is_first:
-                export_model(folder, model=trainer.model, weights=weights, about=trainer.about(figures))
+                with writing(folder):
+                    export_model(folder, model=trainer.model, weights=weights, about=trainer.about(figures))
             world.wait()
     return figures
 

@@ -187,16 +187,20 @@ class Trainer:
                 if config.samples is not None and progress.step % config.samples.every == 0:
                     write_samples(self, config.samples, journal)
                 if better or progress.step % config.checkpoint_every == 0:
-                    journal.flush()
-                    self.save()
+                    self._keep(journal)
                 if say is not None:
                     say(progress.step, config.steps, losses["loss"], progress.tokens / progress.seconds)
-            journal.flush()
-            self.save()
+            self._keep(journal)
         finally:
-            journal.close()
             self._batches.close()
+            with checkpoint.writing(self.folder):
+                journal.close()
         return progress.step >= config.steps
+
+    def _keep(self, journal: Journal) -> None:
+        with checkpoint.writing(self.folder):
+            journal.flush()
+        self.save()
 
     def step(self, batch: Batch) -> tuple[dict[str, float], int]:
         """One optimizer step on a global batch; returns losses by kind with rate and gradient norm, and its targets."""
