@@ -31,6 +31,7 @@ from transformers import (
 )
 
 from benchmarks.synthetic_speech import Spoken, read
+from pipelines.fit.training_state import TrainingState
 
 BLANK, SEPARATOR = 0, 4
 VOCABULARY = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, "'": 5} | {
@@ -145,19 +146,15 @@ def main() -> None:
     model = (Wav2Vec2ForCTC.from_pretrained(arguments.start) if arguments.start else Wav2Vec2ForCTC(CONFIG)).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=0.01, betas=(0.9, 0.98))
     checkpoint = arguments.model / "training.pt"
-    step = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-    started, epoch, first = time.process_time(), 0, step
+    state = TrainingState(model=model, optimizer=optimizer)
+    state.restore(checkpoint)
+    started, epoch = time.process_time(), 0
     planned: list[list[Spoken]] = []
     while len(planned) < arguments.steps:
         planned += batches(recordings, random.Random(epoch))
         epoch += 1
     smooth = math.nan
-    for step in range(first, arguments.steps):
+    for step in range(state.step, arguments.steps):
         rate = min(1.0, (step + 1) / WARMUP_STEPS) * 0.5 * (1 + math.cos(math.pi * step / arguments.steps))
         for group in optimizer.param_groups:
             group["lr"] = PEAK_RATE * rate
@@ -166,12 +163,12 @@ def main() -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
+        state.step = done = step + 1
         smooth = loss.item() if math.isnan(smooth) else 0.95 * smooth + 0.05 * loss.item()
-        if (step + 1) % 50 == 0 or step + 1 == arguments.steps:
-            print(f"step {step + 1} loss {smooth:.3f} cpu {time.process_time() - started:.0f} s", flush=True)
+        if done % 50 == 0 or done == arguments.steps:
+            print(f"step {done} loss {smooth:.3f} cpu {time.process_time() - started:.0f} s", flush=True)
             save(model, arguments.model)
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            torch.save(state, checkpoint)
+            state.save(checkpoint)
 
 
 if __name__ == "__main__":
