@@ -16,10 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from pipelines.fit.arrays import load_arrays, save_arrays
 from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings
 from pipelines.fit.hubert_network import Pretraining, build_model
 from pipelines.fit.hubert_targets import features_of, make_targets
@@ -178,8 +176,7 @@ class _Fit:
         network = build_model(config.architecture, seed=self._seed + number)
         self._check_layers(network.model.config.num_hidden_layers)
         targets_path = self._work / f"targets-{number}-{digest_json([*self._depends, network.hop_samples])}.npz"
-        left_out_path = targets_path.with_suffix(".left-out.npz")
-        if self._processes.is_first and not (targets_path.exists() and left_out_path.exists()):
+        if self._processes.is_first and not targets_path.exists():
             self._say(f"iteration {number}: targets from {iteration.targets}")
             make_targets(
                 self._recordings,
@@ -193,13 +190,10 @@ class _Fit:
                 path=targets_path,
                 say=self._say,
             )
-            left_out = {cause: np.array(number) for cause, number in self._recordings.left_out.items()}
-            save_arrays(left_out_path, left_out)
         self._processes.wait()
         found = TargetedRecordings.load(targets_path, self._recordings)
         if number == 0 and self._processes.is_first:
             found.count(self.data, corpus=self._corpus)
-            self.data.left_out.update({cause: int(number) for cause, number in load_arrays(left_out_path).items()})
         own_places = found.places % self._corpus
         self._learnt_from.update(zip(own_places.tolist(), found.digests.tolist(), strict=True))
         training, kept_apart = found.split(every=_KEPT_APART_EVERY, corpus=self._corpus)

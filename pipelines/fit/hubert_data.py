@@ -4,7 +4,8 @@ A batch is a function of the seed and the step: resuming needs nothing but the s
 the same batch.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,15 @@ class TargetedRecordings:
     starts: npt.NDArray[np.int64]  # one more than recordings
     digests: npt.NDArray[np.str_]  # of the audio that the clusters were made of
     ids: npt.NDArray[np.uint16]
+    left_out: Mapping[str, int]  # of the corpus, by cause
 
     @classmethod
     def load(cls, path: Path, recordings: IndexedRecordings) -> "TargetedRecordings":
-        file = load_arrays(path, "rows", "samples", "lengths", "digests", "ids")
-        starts = np.concatenate([[0], np.cumsum(file["lengths"])])
-        return cls(recordings, file["rows"], file["samples"], starts, file["digests"], file["ids"])
+        names = ("rows", "samples", "lengths", "digests", "ids", "left_out", "left_out_counts")
+        rows, samples, lengths, digests, ids, causes, counts = map(load_arrays(path, *names).__getitem__, names)
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        left_out = dict(zip(causes.tolist(), counts.tolist(), strict=True))
+        return cls(recordings, rows, samples, starts, digests, ids, left_out)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -59,13 +63,13 @@ class TargetedRecordings:
     def _chosen(self, which: npt.NDArray[np.bool_]) -> "TargetedRecordings":
         spans = [self.ids[self.starts[i] : self.starts[i + 1]] for i in np.flatnonzero(which)]
         starts = np.concatenate([[0], np.cumsum([len(span) for span in spans])])
-        return TargetedRecordings(
-            self.recordings,
-            self.places[which],
-            self.samples[which],
-            starts,
-            self.digests[which],
-            np.concatenate(spans),
+        return replace(
+            self,
+            places=self.places[which],
+            samples=self.samples[which],
+            starts=starts,
+            digests=self.digests[which],
+            ids=np.concatenate(spans),
         )
 
     def targets(self, index: int) -> npt.NDArray[np.uint16]:
@@ -91,7 +95,8 @@ class TargetedRecordings:
         return np.asarray((waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7), dtype=np.float32)
 
     def count(self, data: FitData, *, corpus: int) -> None:
-        """The recordings of the corpus once, at their first speed."""
+        """The recordings of the corpus once, at their first speed, and what was left out of it."""
+        data.left_out.update(self.left_out)
         for place, num_samples in zip(self.places, self.samples, strict=True):
             if place < corpus:
                 data.add(self.recordings.rows[int(place)], int(num_samples))

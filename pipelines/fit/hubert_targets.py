@@ -58,7 +58,7 @@ def make_targets(
     path: Path,
     say: Callable[[str], None],
 ) -> None:
-    """Cluster the features of all recordings and write every frame's cluster to ``path``.
+    """Cluster the features of all recordings; write every frame's cluster, and what was left out, to ``path``.
 
     Args:
         backend: A units section, or None for MFCCs.
@@ -106,7 +106,9 @@ def make_targets(
         digests.append(utterance.audio_sha256)
         ids.append(codes.astype(np.uint16))
     found = {"rows": np.array(places), "samples": np.array(samples), "lengths": np.array(lengths)}
-    save_arrays(path, {**found, "digests": np.array(digests), "ids": np.concatenate(ids)})
+    causes, counts = list(recordings.left_out), list(recordings.left_out.values())
+    left_out = {"left_out": np.array(causes, dtype=np.str_), "left_out_counts": np.array(counts, dtype=np.int64)}
+    save_arrays(path, {**found, "digests": np.array(digests), "ids": np.concatenate(ids), **left_out})
 
 
 def _assigner(codebook: Codebook, device: Device) -> Callable[[Features], TokenIds]:
