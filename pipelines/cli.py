@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
+from pipelines.fit.kinds import FitWhat
 from schemas.errors import EngineError, TransientError, UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -159,9 +160,7 @@ def inspect(
 
 @command
 def fit(
-    what: Annotated[
-        Literal["units", "pitch", "style", "vocoder", "hubert", "aligner"], typer.Argument(help="What is fitted.")
-    ],
+    what: Annotated[FitWhat, typer.Argument(help="What is fitted.")],
     job: Job,
     set_: Set = [],  # noqa: B006
 ) -> None:

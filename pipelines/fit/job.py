@@ -5,19 +5,17 @@ The job has what `FitJob` has; `fit` are the options of what is fitted. No fit n
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from pipelines.backends import resolve_backends
 from pipelines.files import local_path, make_folder
+from pipelines.fit.kinds import FITS, FitWhat
 from pipelines.fit.recordings import JobRecordings
 from pipelines.ingest import OneOrSeveral, several
 from pipelines.yaml_config import OutputFolder, Section, read_yaml, validate
 from schemas.errors import EngineError, TransientError, UserError
-from schemas.records import STREAM_KINDS
-
-FitWhat = Literal["units", "pitch", "style", "hubert", "aligner", "vocoder"]
 
 
 class FitJob(Section):
@@ -81,36 +79,18 @@ def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> JobRecordings:
     )
 
 
+def settings_of(what: FitWhat, job: FitJob, *, where: str) -> Section:
+    """What a job says of what is fitted.
+
+    Raises:
+        UserError: One line with the path of the wrong key in the file ``where``.
+    """
+    sections = resolve_backends(job.fit, FITS[what].backends, where=where, section="fit")
+    return validate(FITS[what].load_settings(), sections, where=where, section="fit")
+
+
 def _fit(what: FitWhat, job: FitJob, where: str, output: Path, say: Callable[[str], None]) -> dict[str, float]:
     recordings = recordings_of(job, say=say)
-    if what == "units":
-        from pipelines.fit.units import UnitsFitConfig, fit_units
-
-        units = validate(UnitsFitConfig, job.fit, where=where, section="fit")
-        return fit_units(recordings, units, seed=job.seed, output=output, say=say)
-    if what == "pitch":
-        from pipelines.fit.pitch import PitchFitConfig, fit_pitch
-
-        pitch = validate(PitchFitConfig, job.fit, where=where, section="fit")
-        return fit_pitch(recordings, pitch, seed=job.seed, output=output, say=say)
-    if what == "style":
-        from pipelines.fit.style import StyleFitConfig, fit_style
-
-        style = validate(StyleFitConfig, job.fit, where=where, section="fit")
-        return fit_style(recordings, style, seed=job.seed, output=output, say=say)
-    if what == "hubert":
-        from pipelines.fit.hubert import HubertFitConfig, fit_hubert
-
-        hubert = validate(HubertFitConfig, job.fit, where=where, section="fit")
-        return fit_hubert(recordings, hubert, seed=job.seed, output=output, say=say, work=output / "work")
-    if what == "aligner":
-        from pipelines.fit.aligner import AlignerFitConfig, fit_aligner
-
-        aligner = validate(AlignerFitConfig, job.fit, where=where, section="fit")
-        return fit_aligner(recordings, aligner, seed=job.seed, output=output, say=say)
-    from pipelines.fit.vocoder import fit_vocoder
-    from pipelines.fit.vocoder_config import VocoderFitConfig
-
-    sections = resolve_backends(job.fit, STREAM_KINDS, where=where, section="fit")
-    voice = validate(VocoderFitConfig, sections, where=where, section="fit")
-    return fit_vocoder(recordings, voice, seed=job.seed, output=output, say=say, work=output / "work")
+    settings = settings_of(what, job, where=where)
+    work = {"work": output / "work"} if FITS[what].resumes else {}
+    return FITS[what].load_function()(recordings, settings, seed=job.seed, output=output, say=say, **work)

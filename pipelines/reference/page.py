@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
-from importlib import import_module
-from typing import Any, Union, cast, get_args
+from typing import Any, Union, cast
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -13,7 +12,8 @@ from pipelines.backends import DEFAULT_KINDS
 from pipelines.config import RunConfig
 from pipelines.evaluate.registry import SUITES, suite_named
 from pipelines.evaluate.suite import Settings
-from pipelines.fit.job import FitJob, FitWhat
+from pipelines.fit.job import FitJob
+from pipelines.fit.kinds import FITS
 from pipelines.infer.fewshot import FewShot
 from pipelines.reference.keys import Key, keys_of, prose, shown
 from pipelines.segment.run import SegmentConfig
@@ -21,14 +21,6 @@ from pipelines.train.config import TrainConfig
 from transforms.backend import BackendConfig
 from transforms.registry import BACKENDS, Role, config_class
 
-FITS: dict[str, str] = {
-    "units": "pipelines.fit.units:UnitsFitConfig",
-    "pitch": "pipelines.fit.pitch:PitchFitConfig",
-    "style": "pipelines.fit.style:StyleFitConfig",
-    "vocoder": "pipelines.fit.vocoder_config:VocoderFitConfig",
-    "hubert": "pipelines.fit.hubert:HubertFitConfig",
-    "aligner": "pipelines.fit.aligner:AlignerFitConfig",
-}
 _INTRODUCTION = """# The keys of a job
 
 A job is one YAML file, and `--set key.path=value` overrides a key of it; values are read as YAML. A suite of
@@ -133,9 +125,8 @@ def write() -> str:
     page.job("`plait run`, `plait plan`", RunConfig)
     page.job("`plait segment`", SegmentConfig)
     page.job("`plait fit`", FitJob)
-    for what in get_args(FitWhat):
-        module, _, name = FITS[what].partition(":")
-        page.job(f"`plait fit {what}`", getattr(import_module(module), name), path="fit")
+    for what, kind in FITS.items():
+        page.job(f"`plait fit {what}`", kind.load_settings(), path="fit")
     page.job("`plait train`", TrainConfig)
     for settings, names in suites_by_settings().items():
         suites = ", ".join(f"`{name}`" for name in names)
