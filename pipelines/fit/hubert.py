@@ -135,6 +135,7 @@ def fit_hubert(
         UserError: Fewer than two recordings, the architecture is none, or audio that the model learnt from is another
             one by now.
     """
+    _check(config, seed=seed)
     with Processes.of_the_environment(pick_device(config.device)) as processes:
         fit = _Fit(recordings, config, seed=seed, work=work, processes=processes, say=say)
         figures: dict[str, float] = {}
@@ -174,7 +175,6 @@ class _Fit:
         if iteration.encoder is not None:
             self._depends.append(features_of(iteration.encoder).features_fingerprint)
         network = build_model(config.architecture, seed=self._seed + number)
-        self._check_layers(network.model.config.num_hidden_layers)
         targets_path = self._work / f"targets-{number}-{digest_json([*self._depends, network.hop_samples])}.npz"
         if self._processes.is_first and not targets_path.exists():
             self._say(f"iteration {number}: targets from {iteration.targets}")
@@ -241,16 +241,24 @@ class _Fit:
                     "the folder work/ in the output to fit on what is there"
                 )
 
-    def _check_layers(self, layers: int) -> None:
-        """Of all iterations before the first one: a training may take days."""
-        for number, iteration in enumerate(self._config.iterations):
-            if iteration.layer is not None and iteration.layer > layers:
-                raise UserError(f"fit.iterations.{number}.layer: the model has {layers} layers, not {iteration.layer}")
-
     def _backend(self, iteration: Iteration, before: Path | None) -> dict[str, Any] | None:
         if iteration.targets == "layer" and before is not None:
             return {"kind": "hubert", "model": str(before), "layer": iteration.layer, "device": self._config.device}
         return iteration.encoder
+
+
+def _check(config: HubertFitConfig, *, seed: int) -> None:
+    """All iterations before the first one, which may take days.
+
+    Raises:
+        UserError: The settings alone tell that one cannot run.
+    """
+    layers = build_model(config.architecture, seed=seed).model.config.num_hidden_layers
+    for number, iteration in enumerate(config.iterations):
+        if iteration.layer is not None and iteration.layer > layers:
+            raise UserError(f"fit.iterations.{number}.layer: the model has {layers} layers, not {iteration.layer}")
+        if iteration.encoder is not None:
+            features_of(iteration.encoder)
 
 
 def _publish(

@@ -4,7 +4,6 @@ The job has what `FitJob` has; `fit` are the options of what is fitted. No fit n
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -56,18 +55,21 @@ def fit(what: FitWhat, path: str, *, overrides: Sequence[str], say: Callable[[st
         EngineError: Too many recordings failed, or a store gave no answer.
     """
     job = load_fit(path, overrides=overrides)
+    settings = settings_of(what, job, where=path)
     make_folder(job.output)
     output = local_path(job.output)
     if output is None:
         raise UserError(f"output: {job.output}: a fit writes to a local folder")
+    work = {"work": output / "work"} if FITS[what].resumes else {}
+    run = FITS[what].load_function()
     try:
-        return _fit(what, job, path, output, say)
+        return run(recordings_of(job, say=say), settings, seed=job.seed, output=output, say=say, **work)
     except TransientError as error:
         raise EngineError(f"{error}; what is finished is kept, run again to resume") from error
 
 
 def recordings_of(job: FitJob, *, say: Callable[[str], None]) -> JobRecordings:
-    """The recordings that a job names."""
+    """The recordings that a job names, listed when they are first asked for."""
     return JobRecordings(
         several(job.ingest),
         limit=job.limit,
@@ -87,10 +89,3 @@ def settings_of(what: FitWhat, job: FitJob, *, where: str) -> Section:
     """
     sections = resolve_backends(job.fit, FITS[what].backends, where=where, section="fit")
     return validate(FITS[what].load_settings(), sections, where=where, section="fit")
-
-
-def _fit(what: FitWhat, job: FitJob, where: str, output: Path, say: Callable[[str], None]) -> dict[str, float]:
-    recordings = recordings_of(job, say=say)
-    settings = settings_of(what, job, where=where)
-    work = {"work": output / "work"} if FITS[what].resumes else {}
-    return FITS[what].load_function()(recordings, settings, seed=job.seed, output=output, say=say, **work)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -55,13 +56,14 @@ class IndexedRecordings(Recordings, Protocol):
 
 
 class JobRecordings:
-    """The corpus of a fit, restartable, decoded as it is read.
+    """The corpus of a fit, restartable, listed when it is first asked for, decoded as it is read.
 
     The order is that of the names of sources and ids, whatever the listing: encoders' last bits depend on batch mates.
     What cannot be read, or is too long, is left out, counted by cause, and the first ones named. A text is not needed.
 
     Raises:
-        EngineError: More failed than ``max_failed_ratio``; also when they are read.
+        UserError: A corpus cannot be listed; when it is.
+        EngineError: More failed than ``max_failed_ratio``; when they are listed or read.
     """
 
     def __init__(
@@ -75,21 +77,26 @@ class JobRecordings:
         max_duration_s: float,
         say: Callable[[str], None],
     ) -> None:
-        listed: list[SourceRow | DeadLetter] = []
-        for source in sources:
-            listed += sorted(read_rows(source, needs_text=False), key=order_of)[:limit]
-        if sample is not None:
-            listed = drawn(listed, sample, seed)
-        rows = (row for row in listed if isinstance(row, SourceRow))
-        self.rows = sorted(rows, key=lambda row: (row.source, row))
+        self._sources, self._limit, self._sample, self._seed = tuple(sources), limit, sample, seed
         self.left_out: Counter[str] = Counter()
-        self._total, self._failed, self._max_failed_ratio, self._say = len(listed), 0, max_failed_ratio, say
+        self._total, self._failed, self._max_failed_ratio, self._say = 0, 0, max_failed_ratio, say
         self._refused: set[int] = set()
         self._summed_up = 0
         self._reader = AudioReader(max_duration_s=max_duration_s)
+
+    @cached_property
+    def rows(self) -> Sequence[SourceRow]:
+        listed: list[SourceRow | DeadLetter] = []
+        for source in self._sources:
+            listed += sorted(read_rows(source, needs_text=False), key=order_of)[: self._limit]
+        if self._sample is not None:
+            listed = drawn(listed, self._sample, self._seed)
+        self._total = len(listed)
         for letter in listed:
             if isinstance(letter, DeadLetter):
                 self._leave_out(letter)
+        rows = (row for row in listed if isinstance(row, SourceRow))
+        return sorted(rows, key=lambda row: (row.source, row))
 
     @property
     def fingerprint(self) -> str:

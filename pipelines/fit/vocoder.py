@@ -88,13 +88,13 @@ class _Fit:
     ) -> None:
         self._config, self._seed, self._say, self._work = config, seed, say, work
         self._device = pick_device(config.device)
+        encoders = config.encoders()
+        _check_units_hop(encoders["units"].hop_samples)
         read = read_recordings(recordings, cache=None if work is None else work / "f0.npz", say=say)
         if len(read) < 2:
             raise UserError("fit vocoder: at least two recordings are needed, one of them to validate")
         self._left_out = dict(recordings.left_out)
         self._audio = [(recording.audio_sha256, recording.speaker) for recording in read]
-        encoders = config.encoders()
-        _check_units_hop(encoders["units"].hop_samples)
         speakers = _speakers(read, config.default_speaker)
         for name in sorted(set(config.speaker_weights) - set(speakers)):
             raise _no_such_speaker("speaker_weights", name, speakers)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.fit.job import fit
+from pipelines.fit.kinds import FITS as KINDS
 from pipelines.fit.recordings import JobRecordings, drawn
 from pipelines.ingest import TableConfig
 from pipelines.run import run
@@ -137,9 +138,28 @@ def test_no_text_is_needed(tmp_path):
     assert json.loads((tmp_path / "units" / "card.json").read_text())["fitted_on"]["utterances"] == len(IDS)
 
 
-def test_a_wrong_key_of_the_fit_names_its_path(job_file):
-    with pytest.raises(UserError, match=r"fit\.cluster: unknown key; did you mean clusters\?"):
-        fit("units", str(job_file), overrides=["fit.cluster=3"], say=print)
+@pytest.mark.parametrize(
+    ("what", "settings", "message"),
+    [
+        *((what, "{stepps: 1}", "fit.stepps: unknown key") for what in KINDS),
+        ("units", "{cluster: 3}", "fit.cluster: unknown key; did you mean clusters?"),
+        ("units", "{clusters: 9, max_frames: 8}", "fit.max_frames allows 8"),
+        ("units", "{encoder: {kind: wisper}}", "fit.encoder.kind: no backend named 'wisper'"),
+        ("units", "{encoder: {layr: 2}}", "fit.encoder.layr: unknown key; did you mean layer?"),
+        ("hubert", "{architecture: {hiden_size: 8}}", "fit.architecture.hiden_size: no such key"),
+        ("hubert", "{iterations: [{targets: encoder, encoder: {layr: 2}}]}", "fit.iterations.encoder.layr: unknown"),
+        ("vocoder", "{units: whisper}", "fit.units: expected a section with a kind, one of whisper, hubert"),
+        ("vocoder", "{units: {kind: wisper}}", "fit.units.kind: no backend named 'wisper'"),
+        ("vocoder", "{units: {layr: 2}}", "fit.units.layr: unknown key; did you mean layer?"),
+        ("vocoder", "{units: {model: nowhere, kind: hubert, layer: 1, codebook: a.npz}}", "units.model: "),
+    ],
+)
+def test_what_the_settings_alone_can_tell_is_said_before_the_corpus_is_listed(what, settings, message, tmp_path):
+    path = tmp_path / "fit.yaml"
+    path.write_text(f"output: {tmp_path / 'out'}\ningest: {{kind: table, path: nowhere.tsv}}\nfit: {settings}\n")
+    with pytest.raises(UserError) as refused:
+        fit(what, str(path), overrides=[], say=print)
+    assert message in str(refused.value)
 
 
 FITS = {
@@ -166,19 +186,3 @@ def test_the_order_in_which_recordings_are_listed_decides_no_byte(what, tmp_path
         fit(what, str(folder / "job.yaml"), overrides=[f"fit={settings}"], say=lambda _: None)
         written.append([(folder / "out" / name).read_bytes() for name in (artefact, "card.json", "card.md")])
     assert written[0] == written[1]
-
-
-@pytest.mark.parametrize(
-    ("what", "override", "message"),
-    [
-        ("vocoder", "fit={units: whisper}", "fit.units: expected a section with a kind, one of whisper, hubert"),
-        ("vocoder", "fit={units: {kind: wisper}}", "fit.units.kind: no backend named 'wisper'"),
-        ("vocoder", "fit={units: {layr: 2}}", "fit.units.layr: unknown key; did you mean layer?"),
-        ("units", "fit={encoder: {kind: wisper}}", "fit.encoder.kind: no backend named 'wisper'"),
-        ("units", "fit={encoder: {layr: 2}}", "fit.encoder.layr: unknown key; did you mean layer?"),
-    ],
-)
-def test_a_wrong_backend_of_the_fit_names_its_path(job_file, what, override, message):
-    with pytest.raises(UserError) as refused:
-        fit(what, str(job_file), overrides=[override], say=print)
-    assert message in str(refused.value)
