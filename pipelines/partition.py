@@ -10,9 +10,10 @@ number of shards::
 
 import hashlib
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
+from typing import Any
 
 import pyarrow as pa
 
@@ -168,13 +169,21 @@ def read_rows(spills: Spills, shard: int) -> tuple[list[SourceRow], list[DeadLet
     """The rows of a shard sorted by id; of rows with the same id the first stays and the others are dropped."""
     tables = _of_shard(spills.folder, spills.letter_files, shard)
     dropped = [letter for table in tables for letter in table_to_dropped(table)]
-    rows: list[SourceRow] = []
-    for row in sorted(
-        row for table in _of_shard(spills.folder, spills.row_files, shard) for row in table_to_rows(table)
-    ):
-        if rows and rows[-1].utterance_id == row.utterance_id:
-            detail = f"another row has this id; kept is the one with audio {rows[-1].audio}"
+    found = (row for table in _of_shard(spills.folder, spills.row_files, shard) for row in table_to_rows(table))
+    rows, duplicates = without_duplicates(found, name=attrgetter("utterance_id"))
+    return rows, [*dropped, *duplicates]
+
+
+def without_duplicates(
+    rows: Iterable[SourceRow], *, name: Callable[[SourceRow], Any]
+) -> tuple[list[SourceRow], list[DeadLetter]]:
+    """Rows sorted by ``name``, of which the id is a part; of those that share one the least stays, the others don't."""
+    kept: list[SourceRow] = []
+    dropped: list[DeadLetter] = []
+    for row in sorted(rows, key=lambda row: (name(row), row)):
+        if kept and name(kept[-1]) == name(row):
+            detail = f"another row has this id; kept is the one with audio {kept[-1].audio}"
             dropped.append(DeadLetter(row.utterance_id, "ingest", "duplicate_id", detail, "failed", row.audio))
         else:
-            rows.append(row)
-    return rows, dropped
+            kept.append(row)
+    return kept, dropped

@@ -5,13 +5,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import Protocol
 
 import numpy as np
 
 from pipelines.failures import stop_if_sick
 from pipelines.ingest import IngestConfig, read_rows
-from pipelines.partition import order_of
+from pipelines.partition import order_of, without_duplicates
 from schemas.errors import RecordError
 from schemas.records import DeadLetter, SourceRow, Utterance
 from transforms.audio import AudioReader
@@ -59,7 +60,8 @@ class JobRecordings:
     """The corpus of a fit, restartable, listed when it is first asked for, decoded as it is read.
 
     The order is that of the names of sources and ids, whatever the listing: encoders' last bits depend on batch mates.
-    What cannot be read, or is too long, is left out, counted by cause, and the first ones named. A text is not needed.
+    What cannot be read, is too long, or has the id of another row of its source, is left out, counted by cause, and the
+    first ones named. A text is not needed.
 
     Raises:
         UserError: A corpus cannot be listed; when it is.
@@ -89,14 +91,17 @@ class JobRecordings:
         listed: list[SourceRow | DeadLetter] = []
         for source in self._sources:
             listed += sorted(read_rows(source, needs_text=False), key=order_of)[: self._limit]
+        refused = [letter for letter in listed if isinstance(letter, DeadLetter)]
+        found = (row for row in listed if isinstance(row, SourceRow))
+        rows, duplicates = without_duplicates(found, name=attrgetter("source", "utterance_id"))
+        listed = [*refused, *duplicates, *rows]
         if self._sample is not None:
             listed = drawn(listed, self._sample, self._seed)
         self._total = len(listed)
         for letter in listed:
             if isinstance(letter, DeadLetter):
                 self._leave_out(letter)
-        rows = (row for row in listed if isinstance(row, SourceRow))
-        return sorted(rows, key=lambda row: (row.source, row))
+        return [row for row in listed if isinstance(row, SourceRow)]
 
     @property
     def fingerprint(self) -> str:

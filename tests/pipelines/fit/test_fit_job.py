@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from pipelines.fit.job import fit
 from pipelines.fit.kinds import FITS as KINDS
 from pipelines.fit.recordings import JobRecordings, drawn
-from pipelines.ingest import TableConfig
+from pipelines.ingest import TableConfig, read_rows
+from pipelines.partition import partition
+from pipelines.partition import read_rows as rows_of_shard
 from pipelines.run import run
 from pipelines.store import ShardSet
 from schemas.errors import EngineError, UserError
@@ -114,6 +116,35 @@ def test_every_listed_row_is_read_or_left_out(kinds, limit, sample):
             read = [utterance.row.utterance_id for utterance in recordings()]
             assert len(read) + recordings.left_out.total() == min(len(kinds), limit, sample)
             assert all(kinds[int(each[1:])] == "good" for each in read)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("sample", [None, 6])
+def test_of_rows_with_one_id_in_one_source_a_fit_keeps_the_one_that_a_run_keeps(tmp_path, backwards, sample):
+    lines = ["u1\ta.wav\tOne.\n", "u1\tb.wav\tOne.\n", "u1\tb.wav\tOne.\n", "u2\ta.wav\tTwo.\n"]
+    for table, rows in (("first", lines), ("second", lines[1:2])):
+        (tmp_path / f"{table}.tsv").write_text("id\taudio\ttext\n" + "".join(rows[::-1] if backwards else rows))
+    for stem in "ab":
+        soundfile.write(tmp_path / f"{stem}.wav", np.full(16_000, 0.5, np.float32), 16_000)
+    said = []
+    sources = [TableConfig(path=str(tmp_path / f"{name}.tsv"), source=name) for name in ("first", "second")]
+    recordings = JobRecordings(
+        sources[::-1] if backwards else sources,
+        limit=None,
+        sample=sample,
+        seed=0,
+        max_failed_ratio=0,
+        max_duration_s=2,
+        say=said.append,
+    )
+    read = [(each.row.source, each.row.utterance_id, Path(each.row.audio).name) for each in recordings()]
+    assert read == [("first", "u1", "a.wav"), ("first", "u2", "a.wav"), ("second", "u1", "b.wav")]
+    assert recordings.left_out == {"ingest/duplicate_id": 2}
+    parted = partition(read_rows(sources[0]), str(tmp_path / "rows"), num_shards=1, limit=None)
+    rows, letters = rows_of_shard(parted.spills, 0)
+    assert rows == [row for row in recordings.rows if row.source == "first"]
+    assert said[:2] == [f"left out {letter.utterance_id}: {letter.detail}" for letter in letters]
+    assert said[2:] == ["left out 2 of 5 recordings: ingest/duplicate_id (2)"]
 
 
 @pytest.mark.parametrize("broken", ["cells", "audio"])
