@@ -166,16 +166,22 @@ def fit(
 ) -> None:
     """Fit a tokenizer or a vocoder on a corpus; the artefact and its card lie in the job's output."""
     from pipelines.fit.job import fit as run_fit
+    from pipelines.progress import speaks
 
-    print_figures(run_fit(what, job, overrides=set_, say=lambda line: print(line, flush=True)))
+    figures = run_fit(what, job, overrides=set_, say=lambda line: print(line, flush=True))
+    if speaks():
+        print_figures(figures)
 
 
 @command
 def train(job: Job, set_: Set = []) -> None:  # noqa: B006
     """Train a language model on a corpus; the result is a folder that transformers opens."""
+    from pipelines.progress import speaks
     from pipelines.train.job import load_training, run_training
 
-    print_figures(run_training(load_training(job, overrides=set_)))
+    figures = run_training(load_training(job, overrides=set_))
+    if speaks():
+        print_figures(figures)
 
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The folder that `plait train` wrote, or Spirit LM's.")]

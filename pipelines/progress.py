@@ -1,5 +1,6 @@
 """Long work shown as it goes: a bar on a terminal, plain lines on a pipe."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 LINE_EVERY_S = 10.0
+
+
+def speaks() -> bool:
+    """Whether this process tells how the work goes: a launcher's further ranks work without a word."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 class Meter(Protocol):

@@ -162,7 +162,7 @@ class _Fit:
         self._recordings, self._corpus = AtSpeeds(recordings, config.speeds), len(recordings.rows)
         self._config, self._seed, self._work = config, seed, work
         self._processes = processes
-        self._say = say if processes.is_first else lambda _: None
+        self._say = say
         self.data = FitData()
         self._learnt_from: set[tuple[int, str]] = set()  # places of recordings and digests of their audio
         self._depends: list[object] = [config.architecture, seed, config.max_frames, self._recordings.fingerprint]

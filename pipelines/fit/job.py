@@ -13,6 +13,7 @@ from pipelines.files import local_path, make_folder
 from pipelines.fit.kinds import FITS, FitWhat
 from pipelines.fit.recordings import JobRecordings
 from pipelines.ingest import OneOrSeveral, several
+from pipelines.progress import speaks
 from pipelines.yaml_config import OutputFolder, Section, read_yaml, validate
 from schemas.errors import EngineError, TransientError, UserError
 
@@ -48,7 +49,7 @@ def load_fit(path: str, *, overrides: Sequence[str] = ()) -> FitJob:
 
 
 def fit(what: FitWhat, path: str, *, overrides: Sequence[str], say: Callable[[str], None]) -> dict[str, float]:
-    """Run a fit job; the artefact and its card lie in the job's output.
+    """Run a fit job; the artefact and its card lie in the job's output. Of several ranks the first one ``say``s.
 
     Raises:
         UserError: The job is wrong.
@@ -60,6 +61,7 @@ def fit(what: FitWhat, path: str, *, overrides: Sequence[str], say: Callable[[st
     output = local_path(job.output)
     if output is None:
         raise UserError(f"output: {job.output}: a fit writes to a local folder")
+    say = say if speaks() else lambda _: None
     work = {"work": output / "work"} if FITS[what].resumes else {}
     run = FITS[what].load_function()
     try:

@@ -1,11 +1,10 @@
 """`plait train JOB.yaml`: a training job with its meter and its figures."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from pipelines.metrics import update_metrics
-from pipelines.progress import meter
+from pipelines.progress import meter, speaks
 from pipelines.train.config import TrainConfig
 from pipelines.train.loop import train
 from pipelines.yaml_config import read_yaml, validate
@@ -23,7 +22,7 @@ def run_training(config: TrainConfig) -> dict[str, Any]:
     Raises:
         EngineError: The run was told to stop; its checkpoint stands.
     """
-    if int(os.environ.get("RANK", "0")):  # a launcher's further ranks work without a word
+    if not speaks():
         return train(config)
     with meter("train", total=config.steps, unit="steps") as show:
         figures = train(config, say=lambda step, total, loss, rate: show(step, f"loss {loss:.3f}, {rate:.0f} tokens/s"))

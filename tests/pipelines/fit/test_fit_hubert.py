@@ -186,17 +186,21 @@ def test_a_resumed_fit_says_what_was_left_out_and_other_recordings_have_other_ta
 RANK = """\
 import json, sys
 from pipelines.fit.job import fit
-print(json.dumps(fit("hubert", sys.argv[1], overrides=sys.argv[2:], say=lambda _: None)))
+print(json.dumps(fit("hubert", sys.argv[1], overrides=sys.argv[2:], say=print)))
 """
 
 
-def test_two_processes_train_one_model_on_their_shares(job_file):
+def test_two_processes_train_one_model_on_their_shares_and_the_first_one_tells(job_file):
     """Each judges its own copy: had they not learnt from each other's share, their figures would differ."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     folder = job_file.parent / "two"
-    overrides = [f"output={folder}", "fit.iterations=[{targets: mfcc, clusters: 12, steps: 4}]"]
+    table = folder.with_suffix(".tsv")
+    write_table(table, IDS, {})
+    table.write_text(table.read_text() + "one cell\n")
+    steps = "fit.iterations=[{targets: mfcc, clusters: 12, steps: 4}]"
+    overrides = [f"output={folder}", f"ingest.path={table}", steps]
     group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     ranks = [
         subprocess.Popen(
@@ -207,8 +211,10 @@ def test_two_processes_train_one_model_on_their_shares(job_file):
         )
         for rank in "01"
     ]
-    figures = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in ranks]
+    told = [process.communicate(timeout=120)[0].splitlines() for process in ranks]
+    figures = [json.loads(lines[-1]) for lines in told]
     assert [process.returncode for process in ranks] == [0, 0]
+    assert [any(line.startswith("left out") for line in lines) for lines in told] == [True, False]
     assert figures[0] == figures[1]
     assert figures[0]["iteration_0_masked_loss"] > 0
     two, alone = weights(folder), folder.with_name("micro")

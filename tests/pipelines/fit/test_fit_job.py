@@ -11,6 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.cli import fit as command
 from pipelines.fit.job import fit
 from pipelines.fit.kinds import FITS as KINDS
 from pipelines.fit.recordings import JobRecordings, drawn
@@ -158,6 +159,14 @@ def test_too_many_failures_stop_a_fit(tmp_path, broken):
     with pytest.raises(EngineError, match=r"10 of 15 recordings failed, more than max_failed_ratio 0\.5"):
         fit("units", str(path), overrides=["max_failed_ratio=0.5"], say=lambda _: None)
     fit("units", str(path), overrides=["max_failed_ratio=0.9"], say=lambda _: None)
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_launchers_further_ranks_fit_without_a_word(job_file, rank, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", rank)
+    command("style", str(job_file), set_=["fit={clusters: 4, device: cpu}"])
+    told = capsys.readouterr().out
+    assert ("left out gone: " in told, "unexplained: " in told, told == "") == (rank == "0", rank == "0", rank == "1")
 
 
 def test_no_text_is_needed(tmp_path):
