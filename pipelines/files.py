@@ -231,6 +231,29 @@ def open_write(url: str) -> Iterator[IO[bytes]]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A local folder to fill that takes its name, from one that had it, when the block ends without an error.
+
+    Killed in between, there is the old one, the new one or none; what is left beside goes when it is written again.
+    """
+    partial, old = (path.with_name(f"{_PARTIAL}{age}-{path.name}") for age in ("new", "old"))
+    for left in (partial, old):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        for file in filter(Path.is_file, partial.rglob("*")):
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # half of it holds room that the next run needs
+    shutil.rmtree(old, ignore_errors=True)
+
+
 class HashingWriter(io.RawIOBase):
     """A file to write to in order, which knows the SHA-256 and the size of what went through it."""
 

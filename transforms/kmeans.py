@@ -3,6 +3,7 @@
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -51,11 +52,11 @@ class Codebook:
             ids[start : start + len(block_TP)] = (block_TP @ self.centroids.T - half_norm_K).argmax(1)
         return ids
 
-    def save(self, path: Path) -> None:
+    def save(self, file: IO[bytes]) -> None:
         """Write an npz; float16 where the centroids survive it unchanged (fitting rounds them)."""
         narrow = self.centroids.astype(np.float16)
         keep_narrow = bool((narrow.astype(np.float32) == self.centroids).all())
-        np.savez(path, centroids=narrow if keep_narrow else self.centroids, mean=self.mean, projection=self.projection)
+        np.savez(file, centroids=narrow if keep_narrow else self.centroids, mean=self.mean, projection=self.projection)
 
 
 def round_to_half(values: npt.NDArray[np.floating]) -> Features:

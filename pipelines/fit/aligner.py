@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from pipelines.fit.aligner_augment import altered, with_noise
 from pipelines.fit.recordings import Recordings
-from pipelines.fit.report import FitData, write_card
+from pipelines.fit.report import FitData, open_artefact, write_card
 from pipelines.yaml_config import Section
 from schemas.errors import UserError
 from schemas.records import SAMPLE_RATE_HZ, Span, Utterance
@@ -98,9 +98,9 @@ def fit_aligner(
         net, loss = train(examples, config, seed=seed + number, say=say)
         nets.append(net)
         losses.append(loss)
-    output.mkdir(parents=True, exist_ok=True)
     path = output / "nets.safetensors"
-    save_nets(nets, path)
+    with open_artefact(path) as file:
+        save_nets(nets, file)
     figures = {"cross_entropy_on_fitting_data": float(np.mean(losses))}
     write_card(
         output,

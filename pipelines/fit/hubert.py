@@ -18,12 +18,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.files import copy, new_folder
 from pipelines.fit.hubert_data import Batches, Crops, TargetedRecordings
 from pipelines.fit.hubert_network import Pretraining, build_model
 from pipelines.fit.hubert_targets import features_of, make_targets
 from pipelines.fit.hubert_training import Processes, TrainingSettings, train
 from pipelines.fit.recordings import IndexedRecordings
-from pipelines.fit.report import FitData, write_card
+from pipelines.fit.report import FitData, remove_card, write_card
 from pipelines.fit.speeds import AtSpeeds
 from pipelines.yaml_config import Section
 from schemas.errors import RecordError, UserError
@@ -265,9 +266,10 @@ def _publish(
     model: Path, output: Path, data: FitData, config: HubertFitConfig, *, seed: int, figures: dict[str, float]
 ) -> None:
     target = output / "model"
-    target.mkdir(parents=True, exist_ok=True)
-    for path in sorted(model.iterdir()):
-        (target / path.name).write_bytes(path.read_bytes())
+    with new_folder(target) as folder:
+        for path in sorted(model.iterdir()):
+            copy(str(path), str(folder / path.name))
+        remove_card(output)
     layers = json.loads((target / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
     fingerprint = HubertUnitsConfig(model=str(target), layer=layers, codebook="").features_fingerprint
     write_card(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipelines.fit.recordings import Recordings
-from pipelines.fit.report import FitData, in_batches, write_card
+from pipelines.fit.report import FitData, in_batches, open_artefact, write_card
 from pipelines.threads import torch_threads
 from pipelines.yaml_config import Section
 from schemas.errors import UserError
@@ -95,9 +95,9 @@ def _fit(
         contours += [contour for contour in found if contour.voiced.any()]
         say(f"F0 of {data.utterances} utterances")
     model = train_vqvae(contours, config, seed=seed, say=say)
-    output.mkdir(parents=True, exist_ok=True)
     path = output / "vqvae.safetensors"
-    write_vqvae(model.cpu(), path)
+    with open_artefact(path) as file:
+        write_vqvae(model.cpu(), file)
     backend = FcpePitchConfig(vqvae=str(path), threshold=config.threshold, device=config.device)
     figures = _figures(contours, backend.load())
     write_card(

@@ -3,10 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
+from pipelines.files import open_write, write_text
 from pipelines.fit.recordings import Recordings
 from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance
 
@@ -18,6 +21,8 @@ def in_batches(utterances: Iterable[Utterance], size: int) -> Iterator[list[Utte
         yield batch
 
 
+CARD = "card.md"
+_CARD_JSON = "card.json"
 _COUNTED = ("sources", "licences", "languages", "left_out")
 
 
@@ -61,6 +66,24 @@ class FitData:
         }
 
 
+@contextmanager
+def open_artefact(path: Path) -> Iterator[IO[bytes]]:
+    """The file of a fit's result, which is replaced as a whole; the card of the one before it is gone by then.
+
+    Raises:
+        EngineError: No space, or no right to write.
+    """
+    with open_write(str(path)) as file:
+        yield file
+        remove_card(path.parent)
+
+
+def remove_card(output: Path) -> None:
+    """Before another result takes the place of what it tells of."""
+    for name in (_CARD_JSON, CARD):
+        (output / name).unlink(missing_ok=True)
+
+
 def write_card(
     output: Path,
     *,
@@ -79,7 +102,7 @@ def write_card(
         "settings": {**settings, "seed": seed},
         "figures": {name: round(value, 4) for name, value in figures.items()},
     }
-    (output / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(str(output / _CARD_JSON), json.dumps(card, indent=2, sort_keys=True) + "\n")
     hours = data.samples / SAMPLE_RATE_HZ / 3600
     lines = [
         f"# {title}",
@@ -98,7 +121,7 @@ def write_card(
         "|---|---|",
         *(f"| {name} | {value:.4g} |" for name, value in figures.items()),
     ]
-    (output / "card.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(str(output / CARD), "\n".join(lines) + "\n")
 
 
 def left_out_lines(left_out: Mapping[str, int]) -> list[str]:

@@ -8,7 +8,7 @@ from pydantic import Field
 from pipelines.fit.frames import sample_frames
 from pipelines.fit.kmeans import arithmetic_on, check_clusters, fit_codebook, standardisation
 from pipelines.fit.recordings import Recordings
-from pipelines.fit.report import FitData, write_card
+from pipelines.fit.report import FitData, open_artefact, write_card
 from pipelines.yaml_config import Section
 from transforms.devices import Device
 from transforms.style.features import style_features
@@ -58,9 +58,9 @@ def fit_style(
         say=say,
         arithmetic=arithmetic,
     )
-    output.mkdir(parents=True, exist_ok=True)
     path = output / "style.npz"
-    codebook.save(path)
+    with open_artefact(path) as file:
+        codebook.save(file)
     write_card(
         output,
         title=f"Style codebook, {config.clusters} codes",

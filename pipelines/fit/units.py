@@ -11,7 +11,7 @@ from pipelines.fit.encoders import encoder_of
 from pipelines.fit.frames import sample_frames
 from pipelines.fit.kmeans import arithmetic_on, check_clusters, fit_codebook, whitening
 from pipelines.fit.recordings import Recordings
-from pipelines.fit.report import FitData, in_batches, write_card
+from pipelines.fit.report import FitData, in_batches, open_artefact, write_card
 from pipelines.fit.units_quality import QualityConfig, known_recordings, units_quality
 from pipelines.yaml_config import Section
 from schemas.records import Utterance
@@ -80,7 +80,8 @@ def fit_units(
         say=say,
         arithmetic=arithmetic,
     )
-    codebook.save(path)
+    with open_artefact(path) as file:
+        codebook.save(file)
     if config.quality is not None and known is not None:
         hop_samples = cast(FeatureConfig, backend).hop_samples
         figures |= units_quality(

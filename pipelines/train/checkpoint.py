@@ -6,7 +6,6 @@ number of ranks, so another number of ranks can go on.
 """
 
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
+from pipelines.files import new_folder
 from pipelines.train.distributed import World
 from schemas.errors import EngineError, UserError, on_one_line
 
@@ -71,21 +71,11 @@ def save(
     weights = whole_weights(model)
     moments = get_optimizer_state_dict(model, optimizer, options=_whole())
     if world.is_first:
-        partial = folder / f"{_PARTIAL}{os.getpid()}"
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            with writing(target):
-                partial.mkdir(parents=True)
-                save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
-                torch.save(moments, partial / "optimizer.pt")
-                (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-                describe(partial)
-                for path in filter(Path.is_file, partial.rglob("*")):
-                    with path.open("rb") as file:
-                        os.fsync(file.fileno())
-                partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)  # half a checkpoint holds room that the next run needs
+        with writing(target), new_folder(target) as partial:
+            save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
+            torch.save(moments, partial / "optimizer.pt")
+            (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
+            describe(partial)
         for old in sorted(folder.glob(f"{_STEP}*"))[:-keep]:
             step = int(old.name.removeprefix(_STEP))
             if step != best and (every is None or step % every):

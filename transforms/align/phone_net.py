@@ -11,10 +11,11 @@ layers, C channels, P phones.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -110,7 +111,7 @@ class PhoneNet(nn.Module):
         return logits
 
 
-def save_nets(nets: list[PhoneNet], path: Path) -> None:
+def save_nets(nets: list[PhoneNet], file: IO[bytes]) -> None:
     """Write nets of one shape in half precision."""
     first = nets[0]
     shape = {
@@ -126,7 +127,7 @@ def save_nets(nets: list[PhoneNet], path: Path) -> None:
     }
     # One entry: the file's format keeps no order among several, and a fit is to give the same bytes each time.
     description = {"shape": shape, "nets": len(nets), "phones": PHONES}
-    save_file(tensors, path, {"phone_nets": json.dumps(description)})
+    file.write(save(tensors, {"phone_nets": json.dumps(description)}))
 
 
 def load_nets(path: Path) -> list[PhoneNet]:

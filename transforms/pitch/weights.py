@@ -1,6 +1,7 @@
 """Reads and writes the file of a pitch VQ-VAE."""
 
 from pathlib import Path
+from typing import IO
 
 from safetensors.torch import load_file, save
 
@@ -19,6 +20,6 @@ def read_vqvae(path: Path) -> PitchVqVae:
     return model.eval()
 
 
-def write_vqvae(model: PitchVqVae, path: Path) -> None:
+def write_vqvae(model: PitchVqVae, file: IO[bytes]) -> None:
     """The weights, and the sizes as metadata."""
-    path.write_bytes(save(model.state_dict(), metadata=model.shape.to_metadata()))
+    file.write(save(model.state_dict(), metadata=model.shape.to_metadata()))

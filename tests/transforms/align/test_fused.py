@@ -187,7 +187,8 @@ def test_other_files_are_refused_as_nets(tmp_path):
 
 def test_nets_survive_their_file(tmp_path):
     net = PhoneNet(mel_bands=4, dim=6, channels=8, layers=1).half().float().eval()
-    save_nets([net], tmp_path / "nets.safetensors")
+    with (tmp_path / "nets.safetensors").open("wb") as file:
+        save_nets([net], file)
     (loaded,) = load_nets(tmp_path / "nets.safetensors")
     assert all(bool((a == b).all()) for a, b in zip(net.parameters(), loaded.parameters(), strict=True))
 

@@ -148,7 +148,8 @@ def test_a_model_has_one_file(tmp_path):
     shape = VqVaeShape(codes=8, embedding=4, width=4, depth=1, dilation_growth=2)
     model, digests = PitchVqVae(shape), set()
     for _ in range(8):
-        write_vqvae(model, tmp_path / "vqvae.safetensors")
+        with (tmp_path / "vqvae.safetensors").open("wb") as file:
+            write_vqvae(model, file)
         digests.add(hashlib.sha256((tmp_path / "vqvae.safetensors").read_bytes()).hexdigest())
     assert len(digests) == 1
     assert read_shape(tmp_path / "vqvae.safetensors") == shape

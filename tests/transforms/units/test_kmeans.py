@@ -30,7 +30,8 @@ def test_assigns_the_nearest(seed, frames):
 def test_survives_its_file_and_its_file_is_reproducible(tmp_path):
     codebook = random_codebook(3)
     for name in ("a.npz", "b.npz"):
-        codebook.save(tmp_path / name)
+        with (tmp_path / name).open("wb") as file:
+            codebook.save(file)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     back = load_codebook(tmp_path / "a.npz")
     assert np.array_equal(back.centroids, codebook.centroids)
