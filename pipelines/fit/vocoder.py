@@ -20,9 +20,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
 
-from pipelines.files import write_text
 from pipelines.fit.recordings import Recordings
 from pipelines.fit.vocoder_acoustic import AcousticTrainer, fit_durations
 from pipelines.fit.vocoder_card import vocoder_card
@@ -31,6 +29,7 @@ from pipelines.fit.vocoder_crops import AcousticCrops, Hops
 from pipelines.fit.vocoder_data import FittingRecording, add_codes, read_recordings, shifted
 from pipelines.fit.vocoder_losses import Judges, MelJudge
 from pipelines.fit.vocoder_reader import ReadingLoss, UnitReader, fit_reader
+from pipelines.fit.vocoder_save import save_vocoder
 from pipelines.fit.vocoder_sharpen import Sharpener
 from pipelines.fit.vocoder_wave import WaveTrainer, copy_synthesis_error, train_wave, true_mel
 from pipelines.threads import torch_threads
@@ -42,7 +41,6 @@ from transforms.vocoder._acoustic import AcousticModel, AcousticShape
 from transforms.vocoder._generator import Generator
 from transforms.vocoder._synthesis import acoustic_shape, build_duration_model, build_generator
 from transforms.vocoder.description import SpokenStream, VocoderDescription
-from transforms.vocoder.hifigan import DESCRIPTION_NAME, WEIGHTS_NAME, HifiganConfig
 
 _REFINE_RATE = 0.3  # of the wave phase's first learning rate
 _REFINE_BASE = 0.3  # share of crops predicted from units alone
@@ -140,23 +138,13 @@ class _Fit:
         generator, refined_error = self._refine(wave, acoustic)
         figures |= {"copy_synthesis_mel_l1": true_error, "predicted_mel_true_f0_mel_l1": refined_error}
         models = {"acoustic": acoustic.model, "durations": durations, "generator": generator}
-        tensors = {
-            f"{prefix}.{name}": value.detach().half().cpu().contiguous()
-            for prefix, model in models.items()
-            for name, value in model.state_dict().items()
-        }
-        output.mkdir(parents=True, exist_ok=True)
-        partial = output / f".partial-{WEIGHTS_NAME}"
-        save_file(tensors, partial)
-        text = self._description.model_dump_json(indent=2) + "\n"
-        write_text(str(output / DESCRIPTION_NAME), text)
-        partial.replace(output / WEIGHTS_NAME)
         settings = {**self._config.model_dump(mode="json"), "seed": self._seed}
-        fingerprint = HifiganConfig(path=str(output)).fingerprint
-        card = vocoder_card(
-            self._description, self._recordings, settings, figures, left_out=self._left_out, fingerprint=fingerprint
-        )
-        (output / "card.md").write_text(card, encoding="utf-8")
+
+        def card(fingerprint: str) -> str:
+            about, read = self._description, self._recordings
+            return vocoder_card(about, read, settings, figures, left_out=self._left_out, fingerprint=fingerprint)
+
+        save_vocoder(output, self._description, models, card=card)
         return figures
 
     def _checkpoint(self, phase: str, settings: object) -> Path | None:
