@@ -91,7 +91,7 @@ def timed(run, *arguments) -> tuple[float, list[TokenIds]]:
 
 def compare(model: HubertModel, config: HubertUnitsConfig, waveforms: list[Waveform], cores: int) -> dict[str, object]:
     layer, kmeans, encoder = config.layer, peer_kmeans(config), config.load()
-    padded = [encoder._extractor.padded(waveform) for waveform in waveforms]  # type: ignore[attr-defined]
+    padded = [encoder._extractor.extractor.padded(waveform) for waveform in waveforms]  # type: ignore[attr-defined]
     audio_s = sum(map(len, waveforms)) / SAMPLE_RATE_HZ
     torch.set_num_threads(1)
     loop(model, kmeans, padded[:2], layer)

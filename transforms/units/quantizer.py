@@ -70,8 +70,7 @@ class UnitsEncoder:
         blank: The output of a linear quantizer that stands for "as before"; None if it has none.
 
     Raises:
-        UserError: The quantizer is for features of another width, or its file is none. Later, on ``encode``: the
-            model's states are not finite.
+        UserError: The quantizer is for features of another width, or its file is none.
     """
 
     def __init__(
@@ -101,8 +100,6 @@ class UnitsEncoder:
         if not hidden_TD:
             return []
         frames_ND = torch.cat(hidden_TD)
-        if not torch.isfinite(frames_ND).all():
-            raise UserError("units.model: its states are not finite: damaged weights, or none for this config")
         quantize = self._quantize.to(frames_ND.device)
         ids_N = [quantize(frames_ND[at : at + _BLOCK_FRAMES]) for at in range(0, len(frames_ND), _BLOCK_FRAMES)]
         ids = torch.cat(ids_N).to(torch.int32).cpu().numpy() if ids_N else np.empty(0, np.int32)

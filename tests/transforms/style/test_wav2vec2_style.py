@@ -65,7 +65,7 @@ def test_one_second_is_classified_as_transformers_does(folder):
     for seed in range(8):
         noise = np.random.default_rng(seed).normal(0, 0.02 * 2**seed, 16_000).astype(np.float32)
         with torch.inference_mode():
-            padded = encoder._features.padded(noise)
+            padded = encoder._features.extractor.padded(noise)
             expected.append(int(model(padded[None]).logits[0].argmax()))
         found.append(int(encoder.encode([noise])[0][0]))
     assert found == expected

@@ -31,7 +31,7 @@ def test_it_is_a_model_of_transformers(bundled, speech):
     extractor = bundled.load_features()
     for waveform, features in zip(speech, extractor.features(speech), strict=True):
         with torch.inference_mode():
-            padded = extractor.padded(waveform)
+            padded = extractor.extractor.padded(waveform)
             states = model(padded[None], output_hidden_states=True).hidden_states[bundled.layer][0].numpy()
         assert np.abs(features - states).max() < 1e-3
 

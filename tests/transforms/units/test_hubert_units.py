@@ -76,7 +76,7 @@ def test_features_are_the_hidden_states_of_transformers(folder, layer):
     backend = config(folder, layer=layer)
     noise = np.random.default_rng(2).normal(0, 0.1, backend.hop_samples * 30 + 400).astype(np.float32)
     features = backend.load_features()
-    padded = features.padded(noise)
+    padded = features.extractor.padded(noise)
     model = HubertModel.from_pretrained(folder).eval()
     with torch.inference_mode():
         expected = model(padded[None], output_hidden_states=True).hidden_states[layer][0].numpy()
@@ -101,12 +101,14 @@ def test_rarer_architectures_in_a_torch_file_are_read_too(tmp_path):
     features = HubertUnitsConfig(model=str(tmp_path), layer=2, codebook="unused", device="cpu").load_features()
     noise = np.random.default_rng(2).normal(0, 0.1, 9000).astype(np.float32)
     with torch.inference_mode():
-        states = model.hubert(features.padded(noise)[None], output_hidden_states=True).hidden_states[2][0].numpy()
+        states = (
+            model.hubert(features.extractor.padded(noise)[None], output_hidden_states=True).hidden_states[2][0].numpy()
+        )
     assert np.abs(features.features([noise])[0] - states).max() < 1e-4
 
 
 def test_padding_leaves_the_samples_in_place(folder):
-    features = config(folder).load_features()
+    features = config(folder).load_features().extractor
     features._shape = replace(features._shape, normalise=False)
     noise = np.random.default_rng(3).normal(0, 0.1, 5000).astype(np.float32)
     padded = features.padded(noise).numpy()
@@ -115,13 +117,13 @@ def test_padding_leaves_the_samples_in_place(folder):
 
 
 def test_layers_above_are_never_built(folder):
-    assert len(config(folder, layer=1).load_features()._net.layers) == 1
+    assert len(config(folder, layer=1).load_features().extractor._net.layers) == 1
 
 
 @pytest.mark.parametrize("size", [400, 3000])
 def test_blocks_of_the_convolutions_do_not_matter(folder, noises, size, monkeypatch):
-    whole = config(folder).load_features()._convolved
-    extractor = config(folder).load_features()
+    whole = config(folder).load_features().extractor._convolved
+    extractor = config(folder).load_features().extractor
     padded = [extractor.padded(noise) for noise in noises]
     expected = whole(padded)
     monkeypatch.setattr(hubert_model, "_BLOCK_SAMPLES", size)
@@ -232,7 +234,7 @@ def test_torchaudio_bundles_are_read(tmp_path, large, monkeypatch):
     features = backend.load_features()
     noise = np.random.default_rng(2).normal(0, 0.1, 12_000).astype(np.float32)
     with torch.inference_mode():
-        expected = model.extract_features(features.padded(noise)[None], num_layers=2)[0][1][0].numpy()
+        expected = model.extract_features(features.extractor.padded(noise)[None], num_layers=2)[0][1][0].numpy()
     assert np.abs(features.features([noise])[0] - expected).max() < 1e-4
     assert backend.codebook_size == 20
     assert len(backend.load().encode([noise])[0]) == -(-12_000 // 320)

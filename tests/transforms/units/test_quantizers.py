@@ -189,12 +189,6 @@ def test_blanks_repeat_the_last_code(ids):
         assert code == last
 
 
-def test_states_that_are_not_finite_are_no_units(points, tmp_path):
-    np.save(tmp_path / "km.npy", points[:7])
-    with pytest.raises(UserError, match="not finite"):
-        codes(tmp_path / "km.npy", np.full((3, 6), np.inf, np.float32))
-
-
 def test_other_networks_are_refused(points, tmp_path):
     torch.save({"a.weight": torch.zeros(4, 6), "b.weight": torch.zeros(4, 6)}, tmp_path / "q.pt")
     with pytest.raises(UserError, match="no chain of linear layers"):

@@ -28,12 +28,12 @@ def test_windows_give_nearly_the_units_of_the_whole(encoder):
     """Attention sees its window only and positions are counted from its start: most units stay, and all far ones do."""
     waveform = soundfile.read("examples/asterisk-en/audio/conf-adminmenu-162.flac", dtype="float32")[0][: 16_000 * 14]
     (whole,) = encoder.encode([waveform])
-    whole_positions = encoder._extractor._max_frames
+    whole_positions = encoder._extractor.extractor._max_frames
     try:
-        encoder._extractor._max_frames = 500  # windows of 10 s
+        encoder._extractor.extractor._max_frames = 500  # windows of 10 s
         (windowed,) = encoder.encode([waveform])
     finally:
-        encoder._extractor._max_frames = whole_positions
+        encoder._extractor.extractor._max_frames = whole_positions
     assert len(windowed) == len(whole)
     assert (windowed == whole).mean() >= 0.9
 

@@ -28,7 +28,7 @@ def prompts():
 
 @pytest.fixture(scope="module")
 def extractor():
-    return CONFIG.load_features()
+    return CONFIG.load_features().extractor
 
 
 @pytest.fixture(scope="module")
