@@ -9,7 +9,7 @@ from pipelines.fit.job import load_fit, settings_of
 from pipelines.train.job import load_training
 
 
-@pytest.mark.parametrize("path", ["jobs/corpus.yaml", "jobs/demo/corpus.yaml"])
+@pytest.mark.parametrize("path", ["jobs/corpus.yaml", "jobs/demo/corpus.yaml", "jobs/speech.yaml"])
 def test_corpus_jobs(path):
     assert load_run(path).ingest.path
 
