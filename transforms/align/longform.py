@@ -208,8 +208,12 @@ class _Walk:
             # Nothing that was heard is in the text, or what was heard here does not align here: leave it.
             self._sample = ends[listened - 1] if anchor is None else ends[0]
             return
+        onward = max(self._sample, self._pause_before(self._sample + anchor.sample))
+        if not moved and anchor.word == 0 and onward == self._sample:
+            # The pause before what was heard is the one that the walk stands in: the same window would be tried again.
+            onward = ends[0]
         self._word += anchor.word
-        self._sample = max(self._sample, self._pause_before(self._sample + anchor.sample))
+        self._sample = onward
 
     def _window_ends(self) -> Iterator[int]:
         end = self._sample

@@ -114,6 +114,54 @@ def test_a_walk_stops_at_written_words_and_knows_the_speech_of_any_stretch(align
         assert np.mean((known > 0.5) == (alone > 0.5)) >= 0.9
 
 
+class PauseThenSpeech:
+    """Fake: 0.2 s of silence, then speech."""
+
+    def probabilities(self, waveform):
+        speech = np.ones(-(-len(waveform) // 512), np.float32)
+        speech[:6] = 0
+        return speech
+
+
+class WordsBehindAPause:
+    """Fake gate of a walk in which nothing is placed: there are no measures to take."""
+
+    vad = PauseThenSpeech()
+
+    def usual_letters_per_s(self, language):
+        return 13.0
+
+
+class Refusing:
+    """Fake aligner that finds no place for any words, and is asked but so often."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def align(self, waveform, words):
+        self.asked += 1
+        assert self.asked <= 20, "the walk does not go on"
+        raise RecordError("alignment_failed", "nowhere")
+
+
+def test_a_walk_goes_on_where_what_is_heard_behind_a_pause_does_not_align():
+    """The words begin a pause later than the walk stands; where it would move to is where it is."""
+    text = "alpha bravo charlie delta echo foxtrot golf hotel " * 3
+    spoken = [HeardWord(word, 2_600 + 5_000 * place) for place, word in enumerate(text.split()[:6])]
+    aligner = Refusing()
+    with pytest.raises(RecordError) as caught:
+        segments(
+            np.zeros(20 * 16_000, np.float32),
+            text,
+            "en",
+            aligner=aligner,
+            gate=WordsBehindAPause(),
+            transcriber=lambda waveform: spoken,
+        )
+    assert caught.value.code == "alignment_failed"
+    assert aligner.asked == 2
+
+
 def heard(text):
     return [HeardWord(word, 1000 * place) for place, word in enumerate(text.split())]
 
