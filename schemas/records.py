@@ -64,7 +64,11 @@ class SpokenWord:
 
 @dataclass(frozen=True, slots=True)
 class AlignedWord:
-    """A spoken word with its place in the audio. ``score`` is higher for a better fit (aligner's own scale)."""
+    """A spoken word with its place in the audio.
+
+    ``score`` is higher for a better fit: mean nats a frame below the best sounds where the alignment has a
+    ``log_likelihood``; else on a scale of its source, such as the confidence in a file, and nothing is made of it.
+    """
 
     text: str
     start_sample: int

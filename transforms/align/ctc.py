@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transforms.align.ctc_aligner import CtcAligner
 
 TORCHAUDIO = "torchaudio:"
-_PATH_VERSION = 2  # since 2, the separator is said between words: the same model gives other times
+_PATH_VERSION = 3  # since 2, the separator is said between words: other times; since 3, scores are nats: other verdicts
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _SMALL = (
     "config.json",

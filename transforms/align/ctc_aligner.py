@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -50,9 +51,9 @@ class CtcAligner:
     ) -> list[Alignment | RecordError]:
         """Align many recordings; the error of one that fails stands in its place.
 
-        A word's score is its posterior, the geometric mean over its frames, from 0 to 1. ``log_likelihood`` is the
-        mean log-probability of the path below that of the best tokens, in nats a frame; 0 is perfect. Starts and
-        ends lie half-way between the middles of two frames' receptive fields.
+        A word's score and ``log_likelihood`` are the path's mean log-probability below that of the best tokens, over
+        the word's frames and over all, in nats a frame; 0 is perfect. Starts and ends lie half-way between the
+        middles of two frames' receptive fields.
         """
         return self.align_emissions(self.emissions(waveforms), [len(one) for one in waveforms], words)
 
@@ -81,8 +82,8 @@ class CtcAligner:
                 gaps=[spelled[i].gaps for i in bucket],
             )
             for i, path in zip(bucket, paths, strict=True):
-                ceiling = float(log_probs[i].max(dim=1).values.double().mean())
-                found[i] = self._place(path, spelled[i], words[i], num_samples=num_samples[i], ceiling=ceiling)
+                best_T = log_probs[i].max(dim=1).values.double().cpu().numpy()
+                found[i] = self._place(path, spelled[i], words[i], num_samples=num_samples[i], best_T=best_T)
         return found
 
     def _with_wildcards(self, log_probs_TV: Tensor) -> Tensor:
@@ -97,7 +98,13 @@ class CtcAligner:
         return torch.cat([log_probs_TV, torch.stack([star, star, pause], dim=1)], dim=1)
 
     def _place(
-        self, path: Path | None, spelling: Spelling, words: Sequence[SpokenWord], *, num_samples: int, ceiling: float
+        self,
+        path: Path | None,
+        spelling: Spelling,
+        words: Sequence[SpokenWord],
+        *,
+        num_samples: int,
+        best_T: npt.NDArray[np.float64],
     ) -> Alignment | RecordError:
         if path is None:
             return RecordError("alignment_failed", f"the audio is too short for {len(spelling.tokens)} characters")
@@ -106,13 +113,13 @@ class CtcAligner:
         owner = owner_T[said]
         first = said[np.searchsorted(owner, np.arange(len(words)))]
         last = said[np.searchsorted(owner, np.arange(len(words)), side="right") - 1] + 1
-        sums = np.concatenate([[0.0], np.cumsum(path.log_probs, dtype=np.float64)])
-        scores = np.exp((sums[last] - sums[first]) / (last - first))
+        sums = np.concatenate([[0.0], np.cumsum(path.log_probs - best_T)])
+        scores = (sums[last] - sums[first]) / (last - first)
         aligned = tuple(
             AlignedWord(word.text, start, end, float(score), word.char_start, word.char_end)
             for word, (start, end), score in zip(words, self._spans(first, last, num_samples), scores, strict=True)
         )
-        return Alignment(aligned, {LOG_LIKELIHOOD: float(sums[-1]) / len(path.places) - ceiling})
+        return Alignment(aligned, {LOG_LIKELIHOOD: float(sums[-1]) / len(path.places)})
 
     def _spans(self, first: Any, last: Any, num_samples: int) -> list[tuple[int, int]]:
         """Sample spans of frames ``[first, last)``: shifted, and still in order, disjoint and inside the audio."""

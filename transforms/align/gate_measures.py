@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, Waveform
 from transforms.align.gate_opinion import Opinion
-from transforms.align.protocol import Alignment
+from transforms.align.protocol import LOG_LIKELIHOOD, Alignment
 from transforms.align.vad import FRAME_SAMPLES as VAD_FRAME_SAMPLES
 from transforms.align.vad import Probabilities
 
@@ -61,7 +61,7 @@ def word_measures(
         "no_speech": 1.0 - _speech_shares(words, speech),
         "speech_outside": _speech_outside(words, speech, num_samples=len(waveform)),
     }
-    if alignment.scores:
+    if LOG_LIKELIHOOD in alignment.scores:
         fit_W = np.clip([-word.score for word in words], 0.0, _MOST_NATS_A_FRAME)
         measures["fit"] = fit_W
         measures["fit_near"] = _near(fit_W, np.mean)

@@ -13,7 +13,11 @@ LOG_LIKELIHOOD = "log_likelihood"
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Words in order, each inside the audio, none overlapping, and named scores of the whole."""
+    """Words in order, each inside the audio, none overlapping, and named scores of the whole.
+
+    An aligner that gives ``log_likelihood`` gives its words' scores in the same unit: both are means over frames of how
+    far what is said there lies below the best that could be, at most 0. The gate judges by them.
+    """
 
     words: tuple[AlignedWord, ...]
     scores: dict[str, float] = field(default_factory=dict)

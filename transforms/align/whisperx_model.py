@@ -36,6 +36,8 @@ class WhisperxModel:
     def align(self, waveform: Waveform, words: Sequence[SpokenWord]) -> Alignment:
         """Place all words; times are WhisperX's, rounded by it to milliseconds. A word's score is its mean posterior.
 
+        The gate does not judge by it, since what was likelier there is not known.
+
         Raises:
             RecordError: ``alignment_failed``: WhisperX gave back other words, or a word without a time.
         """

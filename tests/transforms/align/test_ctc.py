@@ -14,6 +14,7 @@ from schemas.records import SpokenWord
 from transforms.align.ctc import CtcConfig
 from transforms.align.ctc_spelling import Speller
 from transforms.align.gate import check_spans
+from transforms.align.gate_measures import word_measures
 from transforms.align.protocol import LOG_LIKELIHOOD, Alignment
 from transforms.registry import config_class
 
@@ -137,8 +138,28 @@ def test_spans_lie_between_the_middles_of_receptive_fields(aligner):
     # the middle of frame i is sample 320 i + 200, so frame 1 begins half a hop before 520
     assert (cat.start_sample, cat.end_sample) == (360, 360 + 4 * HOP)
     assert (st_.start_sample, st_.end_sample) == (40 + 7 * HOP, 40 + 11 * HOP)
-    assert cat.score > 0.99
+    assert -1e-3 < cat.score <= 0.0
     assert -1e-3 < found.scores[LOG_LIKELIHOOD] <= 0.0
+
+
+def test_a_word_is_as_many_nats_worse_as_what_is_said_there_is_likelier(aligner):
+    """Of three frames of "cat" one says another letter, which is 12 nats likelier; and the gate sees it."""
+    says = ["<pad>", "C", "O", "T", "|", "I", "S", "<pad>"]
+    (found,) = aligner.align_emissions([emissions_saying(says)], [9 * HOP], [words("cat is")])
+    cat, is_ = found.words
+    assert cat.score == pytest.approx(-12 / 3)
+    assert is_.score == 0.0
+    assert found.scores[LOG_LIKELIHOOD] == pytest.approx(-12 / 8)
+    measures = word_measures(
+        found,
+        noise(9 * HOP / 16_000),
+        speech=np.ones(6, np.float32),
+        loud_T=np.ones(18, bool),
+        opinions=None,
+        letters_per_s=13.0,
+    )
+    assert measures["fit"].tolist() == pytest.approx([4.0, 0.0])
+    assert measures["cliff"].tolist() == pytest.approx([2.0, 0.0])
 
 
 def test_a_measured_shift_is_added(layer_folder):
@@ -215,7 +236,7 @@ def test_spans_are_ordered_disjoint_and_inside_whatever_comes(aligner, batch, sh
             assert alignment.code == "alignment_failed"
             continue
         check_spans(alignment.words, row, num_samples=len(waveform))
-        assert all(0.0 < word.score <= 1.0 for word in alignment.words)
+        assert all(word.score <= 0.0 for word in alignment.words)
 
 
 def test_a_recording_that_fails_stands_alone(aligner):

@@ -130,12 +130,14 @@ def test_every_measure_that_the_weights_name_is_taken(aligner, gate, prompt):
 
 
 def test_an_aligner_without_scores_counts_as_usual(aligner, gate, prompt):
-    """``given`` times carry no fit: the usual one stands in, and the rest decides."""
+    """``given`` times carry no fit, whatever their scores: the usual one stands in, and the rest decides."""
     waveform, text = prompt("agent-pass")
     alignment = align_text(aligner, waveform, text, "en")
     bare = Alignment(tuple(replace(word, score=0.0) for word in alignment.words))
     words = [SpokenWord(word.text, word.char_start, word.char_end) for word in bare.words]
     assert gate.judge(bare, words, waveform, text, "en").kept is None
+    heard = Alignment(bare.words, {"confidence": 0.9})
+    assert "fit" not in gate.measures(heard, waveform, text, "en", hear=False)
 
 
 def test_unknown_thresholds_are_refused():
