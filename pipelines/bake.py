@@ -41,6 +41,7 @@ from transforms.text.tokenizer import load_tokenizer
 
 BASE: tuple[StreamKind, ...] = ("units",)
 RECORDS_FOR_WORKERS = 10_000
+_BAKE_VERSION = 2  # since 2, no switch falls between two words that no blank parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class BakeJob:
     @property
     def fingerprint(self) -> str:
         """Digest of all that decides a baked shard, given its token shard."""
-        return digest_json([self.layout.to_json(), self.config.model_dump(mode="json"), self.seed, self.epoch])
+        drawn = [self.layout.to_json(), self.config.model_dump(mode="json"), self.seed, self.epoch]
+        return digest_json([_BAKE_VERSION, *drawn])
 
     def dead_letters(self, shard: int) -> Sequence[DeadLetter]:
         return ()

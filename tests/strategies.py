@@ -25,7 +25,7 @@ def small_utterance(utterance_id: str = "prompt-1") -> StoredUtterance:
 
 @st.composite
 def utterances(draw, *, max_words: int = 40) -> StoredUtterance:
-    """Utterances with ordered words, written words spoken as up to three, and raw streams with runs."""
+    """Utterances with ordered words, compounds and words spoken as up to three, and raw streams with runs."""
     lengths = draw(st.lists(st.integers(1, 3), min_size=1, max_size=max_words))
     num_samples = draw(st.integers(sum(lengths) * 4, 400_000))
     cuts = sorted(draw(st.lists(st.integers(0, num_samples), min_size=2 * sum(lengths), max_size=2 * sum(lengths))))
@@ -35,7 +35,7 @@ def utterances(draw, *, max_words: int = 40) -> StoredUtterance:
     text, words = "", []
     for written, spoken in zip(spelled, lengths, strict=True):
         start = len(text)
-        text += written + draw(st.sampled_from([" ", ", ", ". "]))
+        text += written + draw(st.sampled_from([" ", ", ", ". ", "-"]))
         for _ in range(spoken):
             begin, end = cuts[2 * len(words)], cuts[2 * len(words) + 1]
             words.append(AlignedWord(written.lower(), begin, end, 0.5, start, start + len(written)))

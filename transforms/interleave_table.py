@@ -22,6 +22,7 @@ from transforms.interleave_words import NOTHING, WordForms, WordTokens
 from transforms.merged_rows import Integers, merge_rows
 from transforms.streams import merge_streams
 from transforms.text.protocol import TextTokenizer
+from transforms.written import behind_blanks, parted
 
 WordPlace = tuple[int, int, int, int]  # start_sample, end_sample, char_start, char_end
 
@@ -209,9 +210,8 @@ class TableBuilder:
     def _cuts(self) -> tuple[Integers, Integers, Integers, Integers]:
         """``starts`` of the rows, and of all cuts the samples, the spoken-word indices and the characters.
 
-        Silence between two words is split at its middle, and words of one character range are one written word.
-        Characters are counted in all texts joined, a space after each; a cut is at the word's first character, and
-        leading quotes stay with the word.
+        Silence between two words is split at its middle; a cut is where a written word begins, its quotes included.
+        Characters are counted in all texts joined, a space after each.
         """
         if not self._ids:
             none = np.zeros(0, np.int64)
@@ -222,22 +222,22 @@ class TableBuilder:
         row_ends = np.cumsum(counts)
         row_starts = row_ends - counts
         lengths = np.array([len(text) for text in self._texts])
-        outside = (char_start < 0) | (char_start > np.repeat(lengths, counts))
+        outside = (char_start < 0) | (np.maximum(char_start, char_end) > np.repeat(lengths, counts))
         if outside.any():
             row = int(np.searchsorted(row_ends, np.flatnonzero(outside)[0], side="right"))
             raise ValueError(f"a word of {self._ids[row]} lies outside of its text")
         is_first = np.zeros(len(begin), dtype=bool)
         is_first[row_starts] = True
-        opens = is_first.copy()
-        opens[1:] |= (char_start[1:] != char_start[:-1]) | (char_end[1:] != char_end[:-1])
-        middles = np.zeros(len(begin), dtype=np.int64)
-        middles[1:] = (end[:-1] + begin[1:]) // 2
-        middles[is_first] = 0
         text_ends = np.cumsum(lengths + 1)
         text_starts = text_ends - lengths - 1
         shift = np.repeat(text_starts, counts)
-        chars = _word_begins(" ".join([*self._texts, ""]))[shift + char_start]
-        chars[1:] = np.maximum(chars[1:], shift[1:] + char_end[:-1])
+        behind = behind_blanks(" ".join([*self._texts, ""]))
+        opens = is_first.copy()
+        opens[1:] |= parted(behind, shift[1:] + char_end[:-1], shift[1:] + char_start[1:])
+        middles = np.zeros(len(begin), dtype=np.int64)
+        middles[1:] = (end[:-1] + begin[1:]) // 2
+        middles[is_first] = 0
+        chars = behind[shift + char_start]
         chars[is_first] = text_starts
         index = np.arange(len(begin)) - np.repeat(row_starts, counts)
         groups = np.add.reduceat(opens.astype(np.int64), row_starts)
@@ -268,16 +268,6 @@ class TableBuilder:
                 written[row] = self._texts[row], own
             forms[start : end - 1] = found or [NOTHING] * (end - 1 - start)
         return written, [form for form in forms if form is not None]
-
-
-def _word_begins(text: str) -> Integers:
-    """For every character the place behind the last space, letter or digit before it."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    ends = np.zeros(int(codes.max()) + 1, dtype=bool)
-    ends[[ord(char) for char in set(text) if char.isspace() or char.isalnum()]] = True
-    begins = np.arange(len(codes) + 1)
-    begins[1:][~ends[codes]] = 0
-    return np.maximum.accumulate(begins)
 
 
 def _laid_out(tokens: Sequence[tuple[int, ...]]) -> tuple[TokenIds, Integers]:

@@ -42,18 +42,6 @@ def word_spans(words: Sequence[AlignedWord], *, num_samples: int) -> list[Span]:
     return [Span(start, end) for start, end in pairwise(cuts)]
 
 
-def written_groups(words: Sequence[AlignedWord]) -> list[range]:
-    """Runs of words that stand for the same characters of the text as written ("21": twenty, one)."""
-    groups: list[range] = []
-    for index, word in enumerate(words):
-        previous = words[index - 1] if index else None
-        if previous and (previous.char_start, previous.char_end) == (word.char_start, word.char_end):
-            groups[-1] = range(groups[-1].start, index + 1)
-        else:
-            groups.append(range(index, index + 1))
-    return groups
-
-
 @dataclass(frozen=True, slots=True)
 class MergedStream:
     """All speech tokens of an utterance in order: ids of a layout and their onset samples, both of shape ``(n,)``."""

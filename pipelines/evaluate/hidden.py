@@ -20,7 +20,8 @@ from pipelines.infer.model import SpeechTextModel
 from pipelines.infer.parts import Speech
 from schemas.errors import UserError
 from schemas.records import AlignedWord, Span
-from transforms.streams import merge_streams, word_spans, written_groups
+from transforms.streams import merge_streams, word_spans
+from transforms.written import written_groups
 
 States = npt.NDArray[np.float32]
 
@@ -60,7 +61,7 @@ class ModelWords:
     def words(self, item: SpokenText) -> list[WordStates]:
         """Raises: UserError: The recording or its text is longer than the model's context."""
         layout = self.model.layout
-        groups = written_groups(item.words)
+        groups = written_groups(item.words, item.text)
         starts = [item.words[group.start].char_start for group in groups]
         names = [item.text[item.words[g.start].char_start : item.words[g.start].char_end] for g in groups]
         written = self._text_pieces(item.text, starts)

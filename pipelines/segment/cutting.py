@@ -20,11 +20,12 @@ from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SourceRow, Span, Spoken
 from transforms.align.gate import Gate
 from transforms.align.longform import segments
 from transforms.align.longform_anchors import Transcriber, find_anchor
-from transforms.align.longform_segments import Segment, parted, written_starts
+from transforms.align.longform_segments import Segment, parted
 from transforms.align.protocol import LOG_LIKELIHOOD, Aligner, Alignment, RefiningAligner
 from transforms.align.readings import align_row, check_language, only_reading
 from transforms.align.vad import FRAME_SAMPLES, SPEECH_PROBABILITY
 from transforms.text.verbalise import base_language, verbalise
+from transforms.written import written_starts
 
 _LEAST_SPEECH_SAMPLES = SAMPLE_RATE_HZ // 2
 """Less speech than this between two segments is a breath or the edge of a word, and no lost passage."""

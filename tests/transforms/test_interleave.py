@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.records import AlignedWord
 from schemas.vocabulary import VocabularyLayout
 from tests.strategies import utterances
 from transforms.interleave import InterleaveConfig, encode_utterance, spirit_runs
 from transforms.interleave_policies import draw_runs
 from transforms.seeds import rng_for, shard_of
-from transforms.streams import merge_streams, written_groups
+from transforms.streams import merge_streams
+from transforms.text.verbalise import verbalise
+from transforms.written import written_groups
 
 LAYOUT = VocabularyLayout(300, 500, 64, 100, text_fingerprint="t")
 SHORT = InterleaveConfig(text_words=(1, 4), speech_words=(1, 3))
@@ -88,11 +91,40 @@ def test_without_words_an_utterance_is_the_speech_that_it_is_with_them(record, s
 
 
 @given(utterances())
-def test_a_number_is_never_cut_in_half(record):
-    starts = {group.start for group in written_groups(record.words)} | {len(record.words)}
+def test_a_written_word_is_never_cut_in_half(record):
+    starts = {group.start for group in written_groups(record.words, record.text)} | {len(record.words)}
     for segment in encode(record).segments:
         assert segment.word_start in starts
         assert segment.word_end in starts
+
+
+@given(utterances())
+def test_text_spans_hold_what_stands_between_blanks_whole(record):
+    order = [*(group.start for group in written_groups(record.words, record.text)), len(record.words)]
+    sequence = encode(record)
+    for segment in sequence.segments:
+        if segment.modality == "text":
+            body = sequence.tokens[segment.token_start + 1 : segment.token_end].tolist()
+            first, last = order.index(segment.word_start), order.index(segment.word_end)
+            assert ByteTokenizer().decode(body).split() == record.text.split()[first:last]
+
+
+def test_a_compound_is_one_written_word_whatever_parts_it():
+    text = "The mother-in-law can't re-enter: A.B. “21” well—known…here"
+    words = [
+        AlignedWord(word.text, 100 * place, 100 * place + 100, 0.0, word.char_start, word.char_end)
+        for place, word in enumerate(verbalise(text, "en"))
+    ]
+    groups = [[words[place].text for place in group] for group in written_groups(words, text)]
+    assert groups == [
+        ["the"],
+        ["mother", "in", "law"],
+        ["can't"],
+        ["re", "enter"],
+        ["a", "b"],
+        ["twenty", "one"],
+        ["well", "known", "here"],
+    ]
 
 
 @given(utterances())

@@ -17,8 +17,9 @@ from transforms.interleave_policies import InterleaveConfig, draw_runs
 from transforms.interleave_table import Cutter, TableBuilder
 from transforms.interleave_words import WordTokens
 from transforms.seeds import RekeyedGenerator, rng_for
-from transforms.streams import merge_streams, word_spans, written_groups
+from transforms.streams import merge_streams, word_spans
 from transforms.text.tokenizer import HfTokenizer, SentencePieceTokenizer, fit_sentencepiece
+from transforms.written import written_groups
 
 LINES = ["cat Mat naïve 1st, 21 cats. Mats", "the cat (sat) on 21 mats, 'quoted' naïve"] * 4
 SHORT = {"text_words": (1, 4), "speech_words": (1, 3)}
@@ -50,7 +51,7 @@ def tokenizer(request, tmp_path_factory):
 
 def encode_plainly(record, runs, *, layout, tokenizer, reemit):
     """Tokens and segments of runs, by the definitions."""
-    groups = written_groups(record.words)
+    groups = written_groups(record.words, record.text)
     spans = word_spans(record.words, num_samples=record.num_samples)
     spans = [Span(spans[groups[r.start].start].start, spans[groups[r.end - 1].stop - 1].end) for r in runs]
     merged = merge_streams(record.streams, layout=layout, reemit_at=sorted({s.start for s in spans}) if reemit else [])
@@ -59,9 +60,9 @@ def encode_plainly(record, runs, *, layout, tokenizer, reemit):
         if group in (0, len(groups)):
             return 0 if group == 0 else len(record.text)
         start = record.words[groups[group].start].char_start
-        while start > 0 and not record.text[start - 1].isspace() and not record.text[start - 1].isalnum():
+        while start > 0 and not record.text[start - 1].isspace():
             start -= 1
-        return max(start, record.words[groups[group - 1].start].char_end)
+        return start
 
     tokens, segments = [], []
     for run, span in zip(runs, spans, strict=True):
@@ -87,7 +88,7 @@ def test_a_table_of_many_gives_what_each_gives_alone_and_by_the_definitions(toke
     table, cutter, draws = builder.build(), Cutter(layout, tokenizer), RekeyedGenerator()
     for row, record in enumerate(records):
         num_words = table.num_words(row)
-        assert num_words == len(written_groups(record.words))
+        assert num_words == len(written_groups(record.words, record.text))
         name = record.utterance_id
         rng = draws.rng_for(name, stage="interleave", run_seed=7, epoch=epoch)
         runs = draw_runs(num_words, rng, config)

@@ -16,8 +16,8 @@ from transforms.streams import (
     frames_in_span,
     merge_streams,
     word_spans,
-    written_groups,
 )
+from transforms.written import written_groups
 
 LAYOUT = VocabularyLayout(1000, 500, 64, 100, text_fingerprint="t")
 
@@ -114,8 +114,9 @@ def test_expansion_with_true_durations_restores_the_units(record):
 
 
 @given(utterances())
-def test_groups_partition_the_words_by_their_written_range(record):
-    groups = written_groups(record.words)
+def test_groups_partition_the_words_by_the_blanks_of_the_text(record):
+    groups = written_groups(record.words, record.text)
     assert [index for group in groups for index in group] == list(range(len(record.words)))
     for group in groups:
-        assert len({(record.words[i].char_start, record.words[i].char_end) for i in group}) == 1
+        first, last = record.words[group.start], record.words[group.stop - 1]
+        assert not any(char.isspace() for char in record.text[first.char_start : last.char_end])

@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from schemas.records import Waveform
 from transforms.align.protocol import LOG_LIKELIHOOD, Alignment
+from transforms.written import written_starts
 
 MARGIN_SAMPLES = 1600
 """Most that is kept beyond an edge word: in a wider gap may lie speech that the text lacks."""
@@ -46,11 +49,7 @@ def longest_run(alignment: Alignment, good: Sequence[bool], text: str) -> tuple[
         Word range ``[first, last)``; None if no run holds a whole written word.
     """
     words = alignment.words
-    borders = [
-        place
-        for place in range(len(words) + 1)
-        if place in (0, len(words)) or _written_border(text, words[place - 1].char_end, words[place].char_start)
-    ]
+    borders = np.flatnonzero(written_starts(words, text)).tolist()
     best: tuple[int, int] | None = None
     first = 0
     for left, right in pairwise(borders):
@@ -86,11 +85,6 @@ def trim(alignment: Alignment, run: tuple[int, int], *, text: str, num_samples: 
         weighted = sum(word.score * length for word, length in zip(kept, lengths, strict=True))
         scores[LOG_LIKELIHOOD] = weighted / sum(lengths)
     return Trimmed(first, last, start, end, char_start, char_end, Alignment(kept, scores))
-
-
-def _written_border(text: str, char_end: int, char_start: int) -> bool:
-    """Whether a blank stands between two words; words of one range overlap and have none."""
-    return any(char.isspace() for char in text[char_end:char_start])
 
 
 def _cut(end_sample: int, start_sample: int, *, before: bool) -> int:

@@ -30,11 +30,12 @@ from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
 from transforms.align.gate import Gate
 from transforms.align.longform_anchors import HeardWord, Transcriber, first_anchor
-from transforms.align.longform_segments import MARGIN_SAMPLES, Segment, segments_of, written_starts
+from transforms.align.longform_segments import MARGIN_SAMPLES, Segment, segments_of
 from transforms.align.protocol import Aligner, Alignment, Pronouncing, RefiningAligner
 from transforms.align.vad import FRAME_SAMPLES as VAD_FRAME_SAMPLES
 from transforms.align.vad import Probabilities, pauses
 from transforms.text.verbalise import verbalise
+from transforms.written import written_starts
 
 SEGMENT_SAMPLES = 20 * SAMPLE_RATE_HZ
 _WINDOW_SAMPLES = 27 * SAMPLE_RATE_HZ

@@ -7,9 +7,9 @@ from typing import Any
 
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, SpokenWord, Waveform
-from transforms.align.longform_segments import Starts
 from transforms.text.verbalise import verbalise
 from transforms.units.whisper_weights import tiny_en_folder
+from transforms.written import Starts
 
 _AHEAD_WORDS = 2000
 _NEAR_WORDS = 200

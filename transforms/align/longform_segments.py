@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from schemas.records import AlignedWord, Span, SpokenWord
+from schemas.records import AlignedWord, Span
+from transforms.written import written_starts
 
 MARGIN_SAMPLES = 3200
 
@@ -30,20 +30,6 @@ class Segment:
 
     def __len__(self) -> int:
         return self.end_sample - self.start_sample
-
-
-Starts = npt.NDArray[np.bool_]  # (W + 1,)
-
-
-def written_starts(words: Sequence[AlignedWord | SpokenWord], text: str) -> Starts:
-    """Whether a blank stands before each word; true of the first, and of the end, which counts as one more.
-
-    Words of one number share their characters, and those around a dash have no blank between them.
-    """
-    starts = [
-        any(char.isspace() for char in text[before.char_end : after.char_start]) for before, after in pairwise(words)
-    ]
-    return np.array([True, *starts, True])
 
 
 def segments_of(

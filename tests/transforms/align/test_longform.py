@@ -9,8 +9,9 @@ from transforms.align.fused import FusedConfig
 from transforms.align.gate import GateConfig
 from transforms.align.longform import _breaths, _Walk, segments
 from transforms.align.longform_anchors import Anchor, HeardWord, find_anchor, first_anchor, load_transcriber
-from transforms.align.longform_segments import segments_of, written_starts
+from transforms.align.longform_segments import segments_of
 from transforms.text.verbalise import verbalise
+from transforms.written import written_starts
 
 PROMPTS = ["demo-abouttotry", "conf-getconfno", "queue-thankyou", "vm-rec-temp", "auth-incorrect"]
 
