@@ -165,6 +165,9 @@ class TextConfig(Section):
 class BakeConfig(InterleaveConfig):
     """Baked training shards: how modalities alternate (defaults: Spirit LM, section 3.1), and what speech is made of.
 
+    A short utterance may end before its first run does: with the defaults 96 % of those of 6 words have no switch of
+    modality, 77 % of 10, 42 % of 15, 2 % of 30. `plait plan` and `plait run` say so where they are more than a third.
+
     Args:
         epochs: Draws that are baked, a folder each; 0 bakes none.
         streams: What speech is made of: ``base`` is units alone, ``expressive`` all streams of the token store.

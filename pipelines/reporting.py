@@ -89,6 +89,7 @@ def report(output: str) -> Path:
         words=figures["words_aligned"],
         tokens={kind: tokens[kind] for kind in ("text", *STREAM_KINDS) if kind in tokens},
         tokens_per_s=figures["speech_tokens_per_second"],
+        without_a_switch=figures.get("interleaved_without_a_switch"),
         dropped=dropped_causes(read_dropped(folder.dropped)),
         samples=tuple(_shown(folder)),
         histograms=tuple(_histograms(records)),

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.bake import bake, withdraw_all
+from pipelines.bake import bake, too_few_switches, withdraw_all
 from pipelines.commits import commit_url, commits_folder, committed, read_commits
 from pipelines.config import RunConfig
 from pipelines.corpus import CorpusJob, ShardResult, add_up, count_causes
@@ -74,6 +74,9 @@ def _run(config: RunConfig, folder: RunFolder, still_ours: Check) -> dict[str, A
     remove(folder.work)
     for cause, example in now.examples.items():
         print(f"dropped by {cause}: {now.dropped[cause]}, such as {example}", flush=True)
+    unswitched = figures.get("interleaved_without_a_switch", 0)
+    if said := too_few_switches(config.interleave, unswitched / figures["in_shards"]):
+        print(said, flush=True)
     return figures
 
 
@@ -239,6 +242,7 @@ def corpus_figures(
         baked = ShardSet(folder.interleaved(0)).manifest
         tokens["text"] = baked.count("transcript_tokens")
         figures["interleaved_tokens"] = {name: baked.count(f"{name}_tokens") for name in ("text", "speech")}
+        figures["interleaved_without_a_switch"] = baked.count("without_a_switch")
     return figures
 
 

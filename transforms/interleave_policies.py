@@ -61,11 +61,15 @@ class InterleaveConfig(BaseModel):
                 raise ValueError(f"{name} must be [low, high] with 1 <= low <= high")
         return self
 
+    def has_option(self, name: str) -> bool:
+        """Whether the policy goes by a key that some policies alone have."""
+        return self.policy in _POLICIES_OF_OPTION[name]
+
     @model_validator(mode="after")
     def _options_are_of_the_policy(self) -> "InterleaveConfig":
         for name, policies in _POLICIES_OF_OPTION.items():
             default = InterleaveConfig.model_fields[name].default
-            if self.policy not in policies and getattr(self, name) != default:
+            if not self.has_option(name) and getattr(self, name) != default:
                 raise ValueError(
                     f"{name} does nothing under policy {self.policy}; it belongs to {' and '.join(policies)}"
                 )

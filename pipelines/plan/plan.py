@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pipelines.bake import too_few_switches
 from pipelines.config import RayEngineConfig, RunConfig
 from pipelines.engines.placement import Resources
 from pipelines.engines.ray import pools_of
@@ -16,7 +17,9 @@ from pipelines.plan.rates import Rates, Trial, rates_of_file, rates_of_previous_
 from pipelines.run_folder import RunFolder
 from pipelines.stages import Stage
 from schemas.errors import UserError
-from schemas.records import SAMPLE_RATE_HZ
+from schemas.records import SAMPLE_RATE_HZ, SourceRow
+from transforms.interleave import DRAW_STAGE, draw_runs
+from transforms.seeds import rng_for
 
 SAMPLE, UTILISATION = 12, 0.3
 
@@ -116,7 +119,7 @@ def plan(
         seconds=wall_seconds(config, by_stage, rates.load_seconds),
         rates=rates.source,
         gpu=gpu_cost(chosen, trial, rates, audio_s, utilisation) if chosen and trial else None,
-        limits=(*limits(rates, stages), *idle_workers(config)),
+        limits=(*limits(rates, stages), *idle_workers(config), *few_switches(config, rows)),
     )
 
 
@@ -138,6 +141,19 @@ def idle_workers(config: RunConfig) -> Iterator[str]:
             f"{workers} workers but {shards} shards: {workers - shards} would wait; store.shards: about four a worker, "
             "ten minutes of work each"
         )
+
+
+def few_switches(config: RunConfig, rows: Sequence[SourceRow]) -> Iterator[str]:
+    """Where the texts are too short for the interleaving; a written word is what stands between blanks."""
+    sizes = {row.utterance_id: len(row.text.split()) for row in rows if row.text.strip()}
+    if config.align is None or not config.interleave.epochs or not sizes:
+        return
+    unswitched = sum(
+        len(draw_runs(size, rng_for(name, stage=DRAW_STAGE, run_seed=config.seed, epoch=0), config.interleave)) == 1
+        for name, size in sizes.items()
+    )
+    if said := too_few_switches(config.interleave, unswitched / len(sizes)):
+        yield said
 
 
 def utterance_bytes(config: RunConfig, census: Census) -> float:

@@ -11,7 +11,7 @@ import pytest
 import torch
 import webdataset
 
-from pipelines.config import load_run
+from pipelines.config import BakeConfig, load_run
 from pipelines.metrics import read_metrics
 from pipelines.partition import read_rows
 from pipelines.run import run
@@ -98,6 +98,21 @@ def test_a_baked_epoch_equals_the_same_epoch_drawn_at_load_time(small_corpus):
             )
             np.testing.assert_array_equal(sequence.tokens, drawn.tokens)
             assert sequence.segments == drawn.segments
+
+
+def test_sequences_without_a_switch_are_counted_and_said_where_they_are_many(small_corpus, tmp_path, capsys):
+    shutil.copytree(small_corpus / "out", tmp_path / "out")
+    told = []
+    for bounds in ({"text_words": (1, 2), "speech_words": (1, 2)}, {}):
+        config = job(tmp_path, output="out", table=str(small_corpus / "corpus.tsv"))
+        figures = run(config.model_copy(update={"interleave": BakeConfig.model_validate(bounds)}))
+        baked = ShardSet(RunFolder(str(tmp_path / "out")).interleaved(0))
+        unswitched = sum(len(sequence.segments) == 1 for sequence in baked.sequences())
+        assert figures["interleaved_without_a_switch"] == unswitched
+        told.append([line for line in capsys.readouterr().out.splitlines() if "no switch of modality" in line])
+    few, many = told
+    assert few == []
+    assert "lower interleave.text_words and interleave.speech_words" in many[0]
 
 
 @pytest.mark.parametrize("policy", get_args(Policy))

@@ -16,7 +16,7 @@ from pipelines.ingest import read_rows
 from pipelines.job_stages import stages_of
 from pipelines.plan.census import draw, header_duration_s, take_census, total_and_margin
 from pipelines.plan.gpus import GPUS, gpu_named
-from pipelines.plan.plan import gpu_cost, idle_workers, plan, wall_seconds
+from pipelines.plan.plan import few_switches, gpu_cost, idle_workers, plan, wall_seconds
 from pipelines.plan.rates import Rates, Trial, rates_of_file, rates_of_previous_run
 from pipelines.plan.text import lines
 from pipelines.run_folder import RunFolder
@@ -51,6 +51,24 @@ def test_a_sample_is_the_same_in_any_order_and_counts_all(ids, seed):
 def test_workers_without_a_shard_are_said(tmp_path, workers, said):
     config = job(tmp_path, output="out", overrides=(f"engine.workers={workers}",))
     assert [note.partition(";")[0] for note in idle_workers(config)] == said
+
+
+@pytest.mark.parametrize(
+    ("words", "override", "said"),
+    [
+        (6, "interleave={epochs: 1}", True),
+        (60, "interleave={epochs: 1}", False),
+        (6, "interleave={epochs: 0}", False),
+        (6, "interleave={epochs: 1, text_words: [2, 3], speech_words: [2, 3]}", False),
+    ],
+)
+def test_texts_too_short_to_be_interleaved_are_said(tmp_path, words, override, said):
+    rows = [SourceRow(f"{number}", "a.wav", "word " * words) for number in range(500)]
+    notes = list(few_switches(job(tmp_path, output="out", overrides=(override,)), rows))
+    assert len(notes) == said
+    for note in notes:
+        assert 0.93 < int(note.split("%")[0]) / 100 < 0.99
+        assert note.endswith("lower interleave.text_words and interleave.speech_words for short utterances")
 
 
 def test_a_job_that_transcribes_is_planned_with_its_transcriber(tmp_path):

@@ -78,6 +78,7 @@ def full_report(text="That agent"):
         words=12345,
         tokens={"text": 3, "units": 6, "pitch": 2, "style": 1},
         tokens_per_s=17.25,
+        without_a_switch=1,
         dropped=dropped_causes([DeadLetter(text, "align", "alignment_failed", text, "failed", "a.wav")]),
         samples=[SampleUtterance(utterance(text), SPEECH, segments, f0_hz, 160)],
         histograms=[Histogram(text, "nats", [-1.0, -2.0, float("nan")], threshold=-3.0)],
@@ -128,7 +129,17 @@ def test_the_page_needs_nothing_else_and_trusts_no_text():
 
 def test_what_was_dropped_and_measured_is_on_the_page():
     html = render_report(full_report())
-    for text in ("alignment_failed", "12\u202f345", "17.2", "11.8 %", "11 x real time", "[SPEECH]", "[Hu0]", "w1 w2"):
+    for text in (
+        "alignment_failed",
+        "Without a switch",
+        "12\u202f345",
+        "17.2",
+        "11.8 %",
+        "11 x real time",
+        "[SPEECH]",
+        "[Hu0]",
+        "w1 w2",
+    ):
         assert text in html, text
 
 
