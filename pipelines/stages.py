@@ -51,7 +51,7 @@ class Decode:
     def fingerprint(self) -> str:
         # the libraries that read and resample decide samples
         libraries = (soundfile.__libsndfile_version__, soundfile.__version__, soxr.__version__)
-        return f"decode/2/{self.max_duration_s}/{not self.needs_text}/{'/'.join(libraries)}"
+        return f"decode/3/{self.max_duration_s}/{not self.needs_text}/{'/'.join(libraries)}"
 
     def open(self) -> Run:
         reader = AudioReader(max_duration_s=self.max_duration_s)

@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 from pathlib import Path
 
+import av
 import fsspec
 import numpy as np
 import pyarrow as pa
@@ -112,11 +113,17 @@ def test_decoding_is_repeatable():
     assert np.array_equal(decode_file(io.BytesIO(data)), decode_file(io.BytesIO(data)))
 
 
-def test_slightly_loud_float_samples_are_clipped():
-    samples = np.linspace(-1.5, 1.5, 4000, dtype=np.float32)
+def test_float_samples_that_are_too_loud_are_scaled_and_not_clipped():
+    samples = np.linspace(-2.0, 1.5, 4000, dtype=np.float32)
     waveform = decode_file(io.BytesIO(encoded(samples, kind="float.wav")))
-    assert waveform.min() == -1
-    assert waveform.max() == 1
+    assert np.array_equal(waveform, samples / 2)
+
+
+@pytest.mark.parametrize("scale", [-1.0, -0.95])
+def test_of_channels_that_cancel_out_the_loudest_is_taken(scale):
+    stereo = np.stack([SPEECH * np.float32(scale), SPEECH, np.zeros_like(SPEECH)], axis=1)
+    waveform = decode_file(io.BytesIO(encoded(stereo, kind="float.wav")))
+    assert np.array_equal(np.abs(waveform), np.abs(SPEECH))
 
 
 # What bad files become
@@ -187,10 +194,52 @@ def test_a_ten_hour_header_costs_no_memory(kind):
     assert peak < 20e6
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac"])
-def test_a_file_cut_in_two_is_told(kind):
-    data = encoded(SPEECH, kind=kind)
+def made_by_ffmpeg(codec, container, **options):
+    buffer = io.BytesIO()
+    rate_hz = 48_000 if codec == "libopus" else 16_000
+    with av.open(buffer, "w", format=container, options=options) as output:
+        stream = output.add_stream(codec, rate=rate_hz, layout="mono")
+        samples = (soxr.resample(SPEECH, 16_000, rate_hz)[None] * 32_767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.rate = rate_hz
+        resampler = av.AudioResampler(stream.format.name, "mono", rate_hz, frame_size=stream.frame_size or 1024)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            output.mux(stream.encode(part))
+        output.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+FFMPEG = {
+    "opus": ("libopus", "ogg"),
+    "mp3": ("libmp3lame", "mp3"),
+}
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "mp3"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_file_that_was_cut_is_told(kind, share):
+    data = encoded(SPEECH, 16_000, kind)
+    assert len(decode_file(io.BytesIO(data))) == len(SPEECH)
+    assert dropped(data[: int(len(data) * share)]) == ("truncated_audio", "failed")
+
+
+@pytest.mark.parametrize("kind", FFMPEG)
+def test_files_of_ffmpeg_are_whole_until_they_are_cut(kind):
+    data = made_by_ffmpeg(*FFMPEG[kind])
+    assert len(decode_file(io.BytesIO(data))) == pytest.approx(len(SPEECH), abs=3000)
     assert dropped(data[: len(data) // 2]) == ("truncated_audio", "failed")
+
+
+def test_ogg_streams_in_a_chain_end_with_the_last():
+    data = encoded(SPEECH, kind="ogg")
+    assert len(decode_file(io.BytesIO(data + data))) >= len(SPEECH)
+    assert dropped(data + data[: len(data) // 2]) == ("truncated_audio", "failed")
+
+
+def test_an_mp3_without_a_count_may_end_anywhere():
+    data = made_by_ffmpeg("libmp3lame", "mp3", write_xing="0", id3v2_version="0")
+    assert len(decode_file(io.BytesIO(data))) >= len(SPEECH)
+    assert len(decode_file(io.BytesIO(data[: len(data) // 2]))) < 0.6 * len(SPEECH)
 
 
 def test_a_wav_from_a_pipe_is_read():
