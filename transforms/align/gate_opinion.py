@@ -173,7 +173,7 @@ def load_text_scorer() -> TextScorer:
 
 
 def text_scorer_fingerprint() -> str:
-    return f"whisper-align/6/int8/{MODEL_SHA256[:16]}"
+    return f"whisper-align/7/int8/{MODEL_SHA256[:16]}"
 
 
 def word_windows(words: Sequence[AlignedWord], *, num_samples: int) -> list[tuple[int, int, int, int]]:

@@ -1,10 +1,11 @@
-"""A text as Whisper was trained to see it: sentences without tags, and where each character was written.
+"""A text as Whisper was trained to see it: sentences without tags and typography, and where each character was written.
 
-written   please hold [noise], one moment {breath}
-given     Please hold, one moment.
+written   please hold [noise], “one moment” {breath}
+given     Please hold, "one moment".
 """
 
 import re
+import unicodedata
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from transforms.text.verbalise import tags
 _CLOSING = " .,;:!?\u2026-\u2013\u2014\"'()[]"
 _START = re.compile(r"\A\s*\S")
 _SENTENCE = re.compile(r"(?:\A\s*|(?<!\.)[.!?][\"')\]]*\s+)[\"'(\[]*[^\W\d_]")
+_TYPED = str.maketrans("’‘ʼ＇‚“”„‟‐‑", "'''''\"\"\"\"--")
+_MARKS = frozenset("*_`•¿¡«»‹›")
+_VARIATION_SELECTORS = "\ufe00", "\ufe0f"
 _I = re.compile(r"(?<![\w'.])i(?![\w\u0300-\u036f]|\.\w)")
 
 
@@ -42,7 +46,12 @@ class GivenText:
 
 
 def given_text(text: str, words: Sequence[AlignedWord]) -> GivenText:
-    """The text without the tags that none of its words stands for; of a tag that is said, the word without brackets."""
+    """The text as it would be typed, without the tags that none of its words stands for.
+
+    Of a tag that is said the word is left, without brackets. Quotes are straight, what is invisible is gone, and
+    blanks, line breaks and signs that no word stands for (an emoji, ``♪``, ``**``) are one space together. Plain
+    text with single blanks stays as it is.
+    """
     dropped: set[int] = set()
     for start, end in tags(text):
         if any(word.char_start < end and word.char_end > start for word in words):
@@ -51,10 +60,27 @@ def given_text(text: str, words: Sequence[AlignedWord]) -> GivenText:
         dropped |= set(range(start, end))
         if not text[end : end + 1].isalnum():
             dropped |= set(range(len(text[:start].rstrip()), start))
-    origins = tuple(place for place in range(len(text)) if place not in dropped)
+    said = {place for word in words for place in range(word.char_start, word.char_end)}
+    typed: list[str] = []
+    origins: list[int] = []
+    for place, written in enumerate(text):
+        char = _typed(written, said=place in said)
+        if place not in dropped and char and not (char == " " and typed[-1:] == [" "]):
+            typed.append(char)
+            origins.append(place)
     spelled = _spelled(words)
     capitals = {index for index, place in enumerate(origins) if place in spelled}
-    return GivenText(sentence_case("".join(text[place] for place in origins), capitals), origins)
+    return GivenText(sentence_case("".join(typed), capitals), tuple(origins))
+
+
+def _typed(char: str, *, said: bool) -> str:
+    """One character, or nothing: what is invisible. ``said``: a word stands for it."""
+    category = unicodedata.category(char)
+    if char.isspace() or (not said and (category in ("So", "Sk") or char in _MARKS)):
+        return " "
+    if category in ("Cc", "Cf") or _VARIATION_SELECTORS[0] <= char <= _VARIATION_SELECTORS[1]:
+        return ""
+    return char.translate(_TYPED)
 
 
 def sentence_case(text: str, capitals: Collection[int] = ()) -> str:

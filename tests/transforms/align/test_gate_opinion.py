@@ -1,3 +1,6 @@
+import re
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +47,29 @@ def test_tags_change_no_opinion(scorer, aligner, prompt):
         scorer.opinions(waveform, said, align_text(aligner, waveform, said, "en").words) for said in (text, tagged)
     ]
     assert opinions[0] == opinions[1]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Please enter a\nnew  extension,\u00a0followed by\tpound.",
+        "\ufeffPlease enter a new exten\u00adsion, follow\u200bed by pound.",
+        "♪ Please enter 🙂 a **new** extension, followed by ❤️ pound. ♪",
+    ],
+)
+def test_typography_changes_no_opinion(scorer, aligner, prompt, written):
+    waveform, text = prompt("agent-newlocation")
+    words = align_text(aligner, waveform, text, "en").words
+    places = [match.span() for match in re.finditer(r"[^\W_](?:[^\W_]|\u00ad|\u200b)*", written)]
+    moved = [replace(word, char_start=start, char_end=end) for word, (start, end) in zip(words, places, strict=True)]
+    assert scorer.opinions(waveform, written, moved) == scorer.opinions(waveform, text, words)
+
+
+def test_quotes_are_quotes_however_they_are_drawn(scorer, aligner, prompt):
+    waveform, text = prompt("agent-newlocation")
+    curly, straight = text.replace("new", "“new”"), text.replace("new", '"new"')
+    words = align_text(aligner, waveform, straight, "en").words
+    assert scorer.opinions(waveform, curly, words) == scorer.opinions(waveform, straight, words)
 
 
 @given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(100, 40_000)), min_size=1, max_size=60))

@@ -51,6 +51,34 @@ def test_tags_are_not_given(written, lead):
     assert given_text(written, placed(written)).lead(0, len(written)).text == lead
 
 
+@pytest.mark.parametrize(
+    ("written", "lead"),
+    [
+        ("“Hold the line,” he said.", ' "Hold the line," he said.'),
+        ("Press ‘one’, don’t wait", " Press 'one', don't wait."),
+        ("„So‟ «is» « it » ‹now›", ' "So" is it now.'),
+        ("Hold\nthe  line\u00a0or\t\u2009press\r\none\u3000now", " Hold the line or press one now."),
+        ("\ufeffHold the li\u00adne\u200b or\u2060 wait\x00", " Hold the line or wait."),
+        ("Hold 🙂 the ❤️ line 👍🏽 now 🙂", " Hold the line now."),
+        ("♪ Hold the line ♪", " Hold the line."),
+        ("• Hold **the line** _now_ `please`", " Hold the line now please."),
+        ("¿Hold the non‑stop line?", " Hold the non-stop line."),
+        ("It is 5° here*, press *", " It is 5° here , press *."),
+    ],
+)
+def test_typography_is_not_given(written, lead):
+    words = [word for word in placed(written) if written[word.char_end : word.char_end + 1] != "*"]
+    assert given_text(written, words).lead(0, len(written)).text == lead
+
+
+@given(st.lists(st.text(st.sampled_from("aAbIé5.,:;!?'\"()-…–—$%&"), min_size=1, max_size=6), max_size=8))
+def test_plain_text_is_given_as_it_is(parts):
+    text = " ".join(parts)
+    given_ = given_text(text, placed(text))
+    assert given_.text == sentence_case(text, [place for place in range(len(text)) if given_.text[place].isupper()])
+    assert given_.origins == tuple(range(len(text)))
+
+
 def test_a_tag_that_is_said_is_given_as_its_word():
     text = "some [noise] here"
     words = [*placed(text)[:1], AlignedWord("noise", 0, 1, 0.0, 5, 12), *placed(text)[1:]]
