@@ -27,6 +27,9 @@ Reading = tuple[str, ...]
 
 LANGUAGES: dict[str, str] = {code: f"transforms.text.verbalise_{code}" for code in ("en", "es", "fr", "de", "it", "ru")}
 
+LOOK_BEHIND_CHARS = 64
+"""A rule that asks what stands before its match looks no further, so that a text costs as much as it is long."""
+
 MAX_READINGS = 24
 """Of one slot, where they are combined from several parts."""
 
@@ -113,6 +116,11 @@ def slots(text: str, language: str) -> tuple[Slot, ...]:
             found.append(slot)
             position = slot.char_end
     return tuple(found)
+
+
+def text_before(match: re.Match[str]) -> str:
+    """The last ``LOOK_BEHIND_CHARS`` characters before a match, or all there are."""
+    return match.string[max(0, match.start() - LOOK_BEHIND_CHARS) : match.start()]
 
 
 def clean_word(written: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 
-from transforms.text.verbalise import MAX_READINGS, Reading, Rule
+from transforms.text.verbalise import MAX_READINGS, Reading, Rule, text_before
 from transforms.text.verbalise_locale import Locale, Money, Noun, Readings, any_of, unique, words
 from transforms.text.verbalise_numbers import (
     BLANKS,
@@ -132,7 +132,7 @@ def _counted(locale: Locale, match: Match, noun: Noun | None) -> Readings:
     """The quantity of a match, in words that agree with the noun, and the noun where there is one."""
     found = match.groupdict()
     if "whole" not in found:
-        return _parts_of_one(locale, found, noun, match.string[match.end() :][:24])
+        return _parts_of_one(locale, found, noun, match.string[match.end() : match.end() + 24])
     if noun is None:
         return _plain_number(locale, match)
     whole, part = _parts(match)
@@ -176,7 +176,7 @@ def _money(locale: Locale, match: Match, money: Money) -> Readings:
 
 
 def _ordinal(locale: Locale, match: Match) -> Readings:
-    signed = match.string[: match.start()].endswith(("-", "−", "+"))
+    signed = text_before(match).endswith(("-", "−", "+"))
     return () if signed else locale.ordinal(int(match["n"]), match["ending"])
 
 
@@ -230,7 +230,10 @@ def _is_grouped(locale: Locale, match: Match) -> bool:
 def _governed(locale: Locale, match: Match, digits: str, noun: Noun | None) -> Readings:
     if len(digits) > LONGEST_QUANTITY or (len(digits) > 1 and digits[0] == "0"):
         return ()
-    before, after = match.string[max(0, match.start() - 24) : match.start()], match.string[match.end() :][:24]
+    before, after = (
+        match.string[max(0, match.start() - 24) : match.start()],
+        match.string[match.end() : match.end() + 24],
+    )
     return locale.governed(before, after, int(digits), noun)
 
 
@@ -242,7 +245,7 @@ def _dotted_unless_grouped(locale: Locale, match: Match) -> Readings:
 
 
 def _sign(locale: Locale, match: Match) -> Readings:
-    before = match.string[: match.start()]
+    before = text_before(match)
     return (
         (words(locale.plus if match[0] == "+" else locale.minus),)
         if not before or before[-1].isspace() or before[-1] in "(["

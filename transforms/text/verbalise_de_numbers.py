@@ -2,7 +2,7 @@
 
 import re
 
-from transforms.text.verbalise import Reading
+from transforms.text.verbalise import Reading, text_before
 from transforms.text.verbalise_locale import (
     Gender,
     Noun,
@@ -67,7 +67,7 @@ def date(day: int, month: int, written: str) -> Readings:
 
 def day_of_month(match: re.Match[str]) -> Readings:
     """``am 3. Mai`` -> am dritten; ``der 3. Mai`` -> der dritte."""
-    before = match.string[: match.start()]
+    before = text_before(match)
     base, n, r, s = ordinal(int(match[1]), ".")
     if _ARTICLE.search(before):
         return (base, n, r, s)
@@ -77,7 +77,7 @@ def day_of_month(match: re.Match[str]) -> Readings:
 def day_and_month(match: re.Match[str]) -> Readings:
     """``am 4.7.`` -> vierten siebten | vierten juli; ``3.2.`` may be a section."""
     day, month = int(match[1]), int(match[2])
-    before = match.string[: match.start()]
+    before = text_before(match)
     if not _DATIVE.search(before):
         return ()
     place = 0 if _ARTICLE.search(before) else 1
@@ -92,7 +92,7 @@ def street(match: re.Match[str]) -> Readings:
 
 def ordinal_before_noun(match: re.Match[str]) -> Readings:
     """``der 2. Weltkrieg``; without an article the stop more likely ends a sentence."""
-    before = match.string[: match.start()]
+    before = text_before(match)
     base, n, r, s = ordinal(int(match[1]), ".")
     plain = cardinal(int(match[1]), "")
     if _ARTICLE.search(before):
@@ -134,7 +134,7 @@ def join_mixed(whole: Reading, tail: Reading) -> Reading:
 
 
 def roman(number: int, match: re.Match[str]) -> Readings:
-    before = match.string[: match.start()]
+    before = text_before(match)
     base, n, r, s = ordinal(number, ".")
     count = cardinal(number, "")[:1]
     if NUMBERED.search(before):

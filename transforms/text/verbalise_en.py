@@ -2,7 +2,7 @@
 
 import re
 
-from transforms.text.verbalise import LETTER, Language, Reading, is_shouted, run_together
+from transforms.text.verbalise import LETTER, Language, Reading, is_shouted, run_together, text_before
 from transforms.text.verbalise_en_amounts import MONEY, NUMBERS, Readings, rule
 from transforms.text.verbalise_en_calendar import CALENDAR
 from transforms.text.verbalise_en_numbers import (
@@ -119,16 +119,16 @@ def _designation(match: re.Match[str]) -> Readings:
 
 def _range(match: re.Match[str]) -> Readings:
     """``3-5`` -> three to five; ``3-2-3`` -> three two three."""
-    before, after = match.string[: match.start()], match.string[match.end() :]
+    before = text_before(match)
     if not before[-1:].isdigit():
         return []
-    in_chain = _CHAIN_BEFORE.search(before) or _CHAIN_AFTER.match(after)
+    in_chain = _CHAIN_BEFORE.search(before) or _CHAIN_AFTER.match(match.string, match.end())
     return [(), ("to",)] if in_chain else [("to",), ()]
 
 
 def _roman(match: re.Match[str]) -> Readings:
     """``World War II`` -> two; ``Henry VIII's`` -> the eighth's. ``I`` alone is a word unless a name asks otherwise."""
-    before, numeral, owns = match.string[: match.start()], match.group(1), match.group(2) is not None
+    before, numeral, owns = text_before(match), match.group(1), match.group(2) is not None
     numbered = _NUMBERED.search(before)
     if not ROMAN.fullmatch(numeral) or (not numbered and (len(numeral) == 1 or set(numeral) & {"L", "C"})):
         return []

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import islice, product
 
-from transforms.text.verbalise import Reading, Rule
+from transforms.text.verbalise import Reading, Rule, text_before
 from transforms.text.verbalise_en_numbers import decimal, fraction, integer, mixed, ordinal, quantity, share, two_digits
 from transforms.text.verbalise_en_words import CURRENCIES, SCALES, SHARED, SYMBOLS, UNITS
 from transforms.text.verbalise_numbers import BLANKS, POWER, VULGAR, digits_of, power_of, vulgar
@@ -158,7 +158,7 @@ def _counts(match: re.Match[str], *, as_code: bool = False) -> Sequence[Reading]
 
 
 def _sign(match: re.Match[str]) -> Readings:
-    before = match.string[: match.start()]
+    before = text_before(match)
     signs = ("plus",) if match[0] == "+" else _MINUS
     return [(sign,) for sign in signs] if not before or before[-1].isspace() or before[-1] in "([" else []
 

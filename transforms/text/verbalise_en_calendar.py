@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from transforms.text.verbalise import Reading, Rule
+from transforms.text.verbalise import Reading, Rule, text_before
 from transforms.text.verbalise_en_numbers import ordinal, quantity, two_digits, year
 from transforms.text.verbalise_en_words import MONTHS
 
@@ -20,7 +20,7 @@ def _day_before_month(match: re.Match[str]) -> Sequence[Reading]:
 
 def _day_after_month(match: re.Match[str]) -> Sequence[Reading]:
     """``March 3`` -> third | the third | three."""
-    if not _MONTH_BEFORE.search(match.string[: match.start()]):
+    if not _MONTH_BEFORE.search(text_before(match)):
         return []
     day = ordinal(match.group(1))
     return [day, ("the", *day), quantity(match.group(1))]

@@ -2,7 +2,7 @@
 
 import re
 
-from transforms.text.verbalise import Reading
+from transforms.text.verbalise import Reading, text_before
 from transforms.text.verbalise_locale import (
     Gender,
     Noun,
@@ -97,7 +97,7 @@ def clock(hour: int, minute: int) -> Readings:
 
 
 def roman(number: int, match: re.Match[str]) -> Readings:
-    before = match.string[: match.start()]
+    before = text_before(match)
     ending = "ª" if _WOMAN.search(before) else "º"
     spoken = ordinal(number, ending)[:1] if number <= 10 else ()
     counted = cardinal(number, "")[:1]

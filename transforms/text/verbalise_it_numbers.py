@@ -2,7 +2,7 @@
 
 import re
 
-from transforms.text.verbalise import Reading
+from transforms.text.verbalise import Reading, text_before
 from transforms.text.verbalise_locale import (
     Gender,
     Noun,
@@ -85,7 +85,7 @@ def clock(hour: int, minute: int) -> Readings:
 
 
 def roman(number: int, match: re.Match[str]) -> Readings:
-    woman = _WOMAN.search(match.string[: match.start()])
+    woman = _WOMAN.search(text_before(match))
     order = ordinal(number, "º")[:2]
     return unique(*(order[::-1] if woman else order), *cardinal(number, "")[:1])
 

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-from transforms.text.verbalise import Reading
+from transforms.text.verbalise import Reading, text_before
 from transforms.text.verbalise_locale import Gender, Locale, Noun, Readings, unique, words
 
 BLANKS = " \u00a0\u2009\u202f"
@@ -132,7 +132,7 @@ def vulgar(char: str) -> tuple[str, str]:
 
 def power_of(match: re.Match[str]) -> int:
     """``⁻⁶`` (the group ``power``) -> -6; 1 behind a word, where it is the number of a note."""
-    if not _RAISED.search(match.string[: match.start()]):
+    if not _RAISED.search(text_before(match)):
         return 1
     return int(unicodedata.normalize("NFKC", match["power"]).replace("\u2212", "-"))
 

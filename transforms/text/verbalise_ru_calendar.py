@@ -2,7 +2,7 @@
 
 import re
 
-from transforms.text.verbalise import Rule
+from transforms.text.verbalise import Rule, text_before
 from transforms.text.verbalise_locale import Readings, unique
 from transforms.text.verbalise_numbers import roman_value
 from transforms.text.verbalise_ru_numbers import GENITIVE_MONTHS, asked_case, cardinal, declined
@@ -34,7 +34,7 @@ _NAMES = {
 
 def _cases(match: re.Match[str], name: str) -> str:
     """``в 1984 году`` by the name; an abbreviation leaves it to the preposition."""
-    before = match.string[: match.start()]
+    before = text_before(match)
     cases = _NAMES[name.lower()]
     if not name.endswith("."):
         return cases
@@ -48,20 +48,20 @@ def _year_with_noun(match: re.Match[str]) -> Readings:
 
 def _year_abbreviated(match: re.Match[str]) -> Readings:
     """The year before its abbreviated noun, in the case that the preposition asks for, the others after it."""
-    order = "pgn" if _IN.search(match.string[: match.start()]) else "gnp"
+    order = "pgn" if _IN.search(text_before(match)) else "gnp"
     names = {"n": "год", "g": "года", "p": "году"}
     return tuple((*declined(int(match[1]), case, "m"), names[case]) for case in order)
 
 
 def _year_alone(match: re.Match[str]) -> Readings:
     """``после 1945.`` -> тысяча девятьсот сорок пятого: what counts nothing is likely a year."""
-    case = asked_case(match.string[: match.start()])
+    case = asked_case(text_before(match))
     return (declined(int(match[1]), case, "m"), *cardinal(int(match[1]), "")) if case else ()
 
 
 def _day(match: re.Match[str]) -> Readings:
     """``5 марта`` -> пятого | пятое."""
-    start = not match.string[: match.start()].strip()
+    start = not text_before(match).strip()
     order = "ng" if start else "gn"
     return unique(*(declined(int(match[1]), case, "n") for case in order), *cardinal(int(match[1]), "m"))
 

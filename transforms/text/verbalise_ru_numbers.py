@@ -2,7 +2,7 @@
 
 import re
 
-from transforms.text.verbalise import Reading
+from transforms.text.verbalise import Reading, text_before
 from transforms.text.verbalise_locale import Gender, Noun, Readings, in_words, unique, words
 
 GENITIVE_MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
@@ -108,7 +108,7 @@ def roman(number: int, match: re.Match[str]) -> Readings:
     """``Пётр I`` -> первый | первого ...; ``Екатерина II`` -> вторая."""
     masculine = [declined(number, case, "m") for case in "ngdip"]
     feminine = [declined(number, case, "f") for case in "ng"]
-    woman = _WOMAN.search(match.string[: match.start()])
+    woman = _WOMAN.search(text_before(match))
     return unique(*feminine, *masculine) if woman else unique(*masculine, *feminine)
 
 

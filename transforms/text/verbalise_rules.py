@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from itertools import product
 
-from transforms.text.verbalise import LETTER, Language, Reading, Rule, is_shouted, run_together
+from transforms.text.verbalise import LETTER, Language, Reading, Rule, is_shouted, run_together, text_before
 from transforms.text.verbalise_amounts import Match, Read, amounts, rule_of
 from transforms.text.verbalise_locale import Locale, Readings, longest, unique, words
 from transforms.text.verbalise_numbers import (
@@ -128,7 +128,7 @@ def _internet_address(locale: Locale, match: Match) -> Readings:
 
 
 def _roman(locale: Locale, match: Match) -> Readings:
-    before = match.string[: match.start()]
+    before = text_before(match)
     if not ROMAN.fullmatch(match[0]) or before[-1:].isalpha():
         return ()
     named = NUMBERED.search(before) or (_NAME_BEFORE.search(before) and not set(match[0]) & {"L", "C"})
@@ -155,14 +155,14 @@ def _initial(locale: Locale, match: Match) -> Readings:
 
 def _abbreviation(locale: Locale, match: Match) -> Readings:
     """``dott.``, ``l'avv.``; ``p. 5`` only beside a number, ``Dr Petit`` only before a name."""
-    before, after = match.string[: match.start()], match.string[match.end() :]
+    text, end = match.string, match.end()
     name = match["name"].lower()
     if match["title"] is not None:
-        said = locale.abbreviations[name] if match["name"] in locale.titles and after[1].isupper() else ()
-    elif after[:1].isalpha():
+        said = locale.abbreviations[name] if match["name"] in locale.titles and text[end + 1].isupper() else ()
+    elif text[end : end + 1].isalpha():
         said = ()
     else:
-        numbered = _NUMBER_AFTER.match(after) or (len(name) > 1 and _NUMBER_BEFORE.search(before))
+        numbered = _NUMBER_AFTER.match(text, end) or (len(name) > 1 and _NUMBER_BEFORE.search(text_before(match)))
         said = (locale.before_numbers.get(name, ()) if numbered else ()) or locale.abbreviations.get(name, ())
     elided = f"{match['elided'].lower()}'" if match["elided"] else ""
     return tuple((elided + first, *rest) for first, *rest in said)
@@ -178,7 +178,8 @@ def _acronym(locale: Locale, match: Match) -> Readings:
         written, suffix = written + suffix, ""
     lower = written.lower()
     capitals = written.isupper() and len(written) > 1
-    if match.string[match.start() - 1 : match.start()].isalpha() or match.string[: match.start()].endswith("'"):
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    if before.isalpha() or before == "'":
         return ()
     if any(letter not in locale.letters for letter in lower) or ((suffix or elided) and not capitals):
         return ()

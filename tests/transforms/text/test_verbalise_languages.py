@@ -122,3 +122,38 @@ def test_the_audio_may_choose_gender_case_and_region(code, written, rival):
 @pytest.mark.parametrize("code", ["es-419", "FR", "de_AT", "it-CH", "ru-RU"])
 def test_regions_resolve_to_their_language(code):
     assert verbalise("7", code) == verbalise("7", code[:2].lower())
+
+
+class Counted(str):
+    """A text that counts the characters that are copied out of it."""
+
+    copied = 0
+
+    def translate(self, table, /):
+        return Counted(super().translate(table))
+
+    def __getitem__(self, key, /):
+        part = super().__getitem__(key)
+        Counted.copied += len(part)
+        return part
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("en", "And I saw World War II on 3 May, in March 3, 10⁻⁶ m, 3-5 and -5. Dr. No. "),
+        ("es", "El 3 de mayo Carlos V vio 25 años, 10⁻⁶ m, 1º, p. 5, -5, 3-5, la ONU. "),
+        ("fr", "Le 3 mai Louis XIV a vu 25 ans, 10⁻⁶ m, 1er, p. 5, M. Petit, -5, 3-5. "),
+        ("de", "Am 3. Mai sah Karl V. 1 Kind, am 4.7. den 2. Weltkrieg, 10⁻⁶ m, S. 5, -5. "),
+        ("it", "Il 3 maggio Carlo V vide 1 persona, 10⁻⁶ m, 1º, p. 5, dott. Rossi, -5. "),
+        ("ru", "Он видел 5 марта XX век, в 1984 г. Пётр I, после 1945. 10⁻⁶ м, 1-й, стр. 5, -5. "),
+    ],
+)
+def test_four_times_the_text_costs_four_times_as_much(code, text):
+    def copied(times: int) -> int:
+        Counted.copied = 0
+        found = slots(Counted(text * times), code)
+        assert len(found) > 10 * times
+        return Counted.copied
+
+    assert copied(40) <= 4.2 * copied(10)
