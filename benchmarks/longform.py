@@ -241,7 +241,8 @@ def linear_fit(costs: list[dict[str, float]], *, held_mib: float) -> dict[str, o
 def segmented(joined: Joined, cutter: TextCutter) -> dict[str, float]:
     """What ``plait segment`` makes of a recording: the words of its segments, by their characters."""
     started = time.process_time()
-    standing, _ = cutter.cut(SourceRow("joined", "", joined.text), joined.waveform)
+    row = SourceRow("joined", "", joined.text)
+    standing, _ = cutter.cut(row, joined.waveform, cutter.written(row))
     took_s = time.process_time() - started
     found = [
         Segment(piece.start_sample, piece.end_sample, piece.char_start, piece.char_end, _tokens_of(piece, joined.text))

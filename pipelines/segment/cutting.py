@@ -36,6 +36,10 @@ _BEFORE_ANCHOR_SAMPLES = SAMPLE_RATE_HZ // 10
 _TRANSCRIBED = "en"  # what the bundled Whisper understands
 
 
+Written = Sequence[tuple[int, int]]
+"""Character ranges of what is spoken, in order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """Samples and characters of a recording, half-open: one that stands with its words, or one that is lost.
@@ -63,11 +67,11 @@ class Lost:
 class Cutter(Protocol):
     """Loaded models. Holds nothing of one recording when it cuts the next."""
 
-    def written(self, row: SourceRow) -> int:
-        """Number of words that are spoken. Raises RecordError (``unknown_language``)."""
+    def written(self, row: SourceRow) -> Written:
+        """The words that are spoken. Raises RecordError (``unknown_language``)."""
         ...
 
-    def cut(self, row: SourceRow, waveform: Waveform) -> tuple[list[Passage], Lost]:
+    def cut(self, row: SourceRow, waveform: Waveform, written: Written) -> tuple[list[Passage], Lost]:
         """Segments in order and disjoint in text and audio, and what is in none of them.
 
         Raises:
@@ -75,8 +79,8 @@ class Cutter(Protocol):
         """
         ...
 
-    def all_lost(self, row: SourceRow, waveform: Waveform) -> Lost:
-        """What a recording holds of which no segment stands. Raises RecordError where its words cannot be counted."""
+    def all_lost(self, row: SourceRow, waveform: Waveform, written: Written) -> Lost:
+        """What a recording holds of which no segment stands."""
         ...
 
 
@@ -87,7 +91,7 @@ class TextCutter:
         self._aligner, self._gate, self._transcriber = aligner, gate, transcriber
         self._max_samples = max_samples
 
-    def cut(self, row: SourceRow, waveform: Waveform) -> tuple[list[Passage], Lost]:
+    def cut(self, row: SourceRow, waveform: Waveform, written: Written) -> tuple[list[Passage], Lost]:
         """Segments in order and disjoint in text and audio, and what is in none of them.
 
         Raises:
@@ -98,21 +102,18 @@ class TextCutter:
         standing, error = self._round(row, waveform, [whole])
         if not standing:
             raise error or RecordError("alignment_failed", "no passage of the transcript was found in the recording")
-        written = written_words(row.text, row.language)
         between = [gap for gap in _gaps(standing, whole) if self._worth_a_walk(gap, written, waveform)]
         more, _ = self._round(row, waveform, [self._from_anchor(gap, row, waveform) for gap in between])
         standing = _with_all_text(sorted([*standing, *more], key=lambda piece: piece.start_sample), row.text, written)
         return standing, self.lost(row.text, written, waveform, standing)
 
-    def written(self, row: SourceRow) -> int:
-        return len(written_words(row.text, row.language))
+    def written(self, row: SourceRow) -> Written:
+        return sorted({(word.char_start, word.char_end) for word in verbalise(row.text, row.language)})
 
-    def all_lost(self, row: SourceRow, waveform: Waveform) -> Lost:
-        return self.lost(row.text, written_words(row.text, row.language), waveform, [])
+    def all_lost(self, row: SourceRow, waveform: Waveform, written: Written) -> Lost:
+        return self.lost(row.text, written, waveform, [])
 
-    def lost(
-        self, text: str, written: Sequence[tuple[int, int]], waveform: Waveform, standing: Sequence[Passage]
-    ) -> Lost:
+    def lost(self, text: str, written: Written, waveform: Waveform, standing: Sequence[Passage]) -> Lost:
         """Words and speech outside of what stands."""
         gaps = _gaps(standing, Passage(0, len(waveform), 0, len(text)))
         spoken = [self._speech_samples(waveform[gap.start_sample : gap.end_sample]) for gap in gaps]
@@ -205,7 +206,7 @@ class TextCutter:
             return Passage(0, len(waveform), 0, len(row.text), alignment.words)
         return Passage(kept.start_sample, kept.end_sample, kept.char_start, kept.char_end, kept.alignment.words)
 
-    def _worth_a_walk(self, gap: Passage, written: Sequence[tuple[int, int]], waveform: Waveform) -> bool:
+    def _worth_a_walk(self, gap: Passage, written: Written, waveform: Waveform) -> bool:
         if len(_inside(written, gap.char_start, gap.char_end)) < _LEAST_WORDS:
             return False
         return self._speech_samples(waveform[gap.start_sample : gap.end_sample]) >= _LEAST_SPEECH_SAMPLES
@@ -231,16 +232,7 @@ class TextCutter:
         return int((self._gate.vad.probabilities(waveform) >= SPEECH_PROBABILITY).sum()) * FRAME_SAMPLES
 
 
-def written_words(text: str, language: str) -> list[tuple[int, int]]:
-    """Character ranges of what is spoken, in order.
-
-    Raises:
-        RecordError: ``unknown_language``.
-    """
-    return sorted({(word.char_start, word.char_end) for word in verbalise(text, language)})
-
-
-def _inside(written: Sequence[tuple[int, int]], start: int, end: int) -> Sequence[tuple[int, int]]:
+def _inside(written: Written, start: int, end: int) -> Written:
     """The words that begin in a range of characters."""
     return written[bisect_left(written, (start, -1)) : bisect_left(written, (end, -1))]
 
@@ -265,7 +257,7 @@ def _gaps(standing: Sequence[Passage], whole: Passage) -> list[Passage]:
     ]
 
 
-def _with_all_text(standing: Sequence[Passage], text: str, written: Sequence[tuple[int, int]]) -> list[Passage]:
+def _with_all_text(standing: Sequence[Passage], text: str, written: Written) -> list[Passage]:
     """Passages, at least one, that hold the punctuation around them too: what is not spoken and lies between goes to
     the earlier one, but for marks that stand at the later one's first word."""
     spans = [Span(piece.char_start, piece.char_end) for piece in standing]

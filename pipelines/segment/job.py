@@ -114,16 +114,21 @@ class SegmentJob:
         row, waveform = decoded.row, decoded.waveform
         try:
             written = cutter.written(row)
-            standing, lost = cutter.cut(row, waveform)
+        except RecordError as error:  # a language that nobody can read: its words cannot be counted
+            unread = Loss(error.outcome, STAGE, error.code, error.detail)
+            return self._commit(row, digest, decoded.audio_sha256, len(waveform), 0, (), unread)
+        try:
+            standing, lost = cutter.cut(row, waveform, written)
         except RecordError as error:
-            loss = _all_lost(error, row, decoded, cutter)
-            return self._commit(row, digest, decoded.audio_sha256, len(waveform), loss.words or 0, (), loss)
+            none = cutter.all_lost(row, waveform, written)
+            loss = Loss(error.outcome, STAGE, error.code, error.detail, none.words, none.speech_samples)
+            return self._commit(row, digest, decoded.audio_sha256, len(waveform), none.words, (), loss)
         entries = tuple(
             self._write(row, decoded, passage, *names)
             for passage, names in zip(standing, segment_names(row.utterance_id, len(standing)), strict=True)
         )
-        partly = _partly(lost, written) if lost.words or lost.speech_samples else None
-        return self._commit(row, digest, decoded.audio_sha256, len(waveform), written, entries, partly)
+        partly = _partly(lost, len(written)) if lost.words or lost.speech_samples else None
+        return self._commit(row, digest, decoded.audio_sha256, len(waveform), len(written), entries, partly)
 
     def _write(self, row: SourceRow, decoded: Utterance, passage: Passage, segment_id: str, path: str) -> SegmentEntry:
         encoded = flac(decoded.waveform[passage.start_sample : passage.end_sample])
@@ -177,11 +182,3 @@ def _partly(lost: Lost, written: int) -> Loss:
         f"the first: {lost.first}"
     )
     return Loss("trimmed", STAGE, PARTLY, detail, lost.words, lost.speech_samples)
-
-
-def _all_lost(error: RecordError, row: SourceRow, decoded: Utterance, cutter: Cutter) -> Loss:
-    try:
-        lost = cutter.all_lost(row, decoded.waveform)
-    except RecordError:  # a language that nobody can read: its words cannot be counted
-        return Loss(error.outcome, STAGE, error.code, error.detail)
-    return Loss(error.outcome, STAGE, error.code, error.detail, lost.words, lost.speech_samples)
