@@ -111,7 +111,7 @@ class Align:
 
     @property
     def fingerprint(self) -> str:
-        return f"align/4/{self.aligner.fingerprint}/{self.gate.fingerprint}"
+        return f"align/5/{self.aligner.fingerprint}/{self.gate.fingerprint}"
 
     def open(self) -> Run:
         aligner, gate = self.aligner.load(), self.gate.load()

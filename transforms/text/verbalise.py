@@ -22,6 +22,7 @@ from importlib import import_module
 from itertools import product
 
 from schemas.records import SpokenWord
+from transforms.text.verbalise_seen import seen
 
 Reading = tuple[str, ...]
 
@@ -33,7 +34,6 @@ LOOK_BEHIND_CHARS = 64
 MAX_READINGS = 24
 """Of one slot, where they are combined from several parts."""
 
-_PLAIN = str.maketrans("’‘ʼ＇`´⁄₀₁₂₃₄₅₆₇₈₉ᵃᵈᵉᵐᵒʳˢᵗ", "''''''/0123456789ademorst")
 LETTER = r"[^\W\d_²³¹⁰⁴-⁹¼-¾⅐-⅞][̀-ͯ]*"
 WORD = re.compile(rf"(?:{LETTER})+(?:'(?:{LETTER})+)*")
 _INSIDE_TAG = r"(?=[^]>}]*[^\W\d_])[\w/-]+"
@@ -66,7 +66,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """Rules in order of precedence. Each sees straight apostrophes and plain digits; lengths are kept."""
+    """Rules in order of precedence. Each sees the text as ``verbalise_seen`` has it."""
 
     code: str
     rules: tuple[Rule, ...]
@@ -100,7 +100,13 @@ def slots(text: str, language: str) -> tuple[Slot, ...]:
     Raises:
         RecordError: ``unknown_language``.
     """
-    plain = text.translate(_PLAIN)
+    found = seen(text)
+    return tuple(
+        Slot(*found.written(slot.char_start, slot.char_end), slot.readings) for slot in _slots(found.text, language)
+    )
+
+
+def _slots(plain: str, language: str) -> tuple[Slot, ...]:
     rules = _rules(language)
     if rules is None:
         from transforms.text.verbalise_plain import plain_slots

@@ -12,7 +12,6 @@ from transforms.text.verbalise import Slot, base_language, tag_at
 
 _TAG = re.compile(r"[a-z]{2,3}$")
 _SPOKEN_SIGNS = frozenset("%‰&@+=#*/§°\\|~^<>_")
-_JOINERS = "\u200c\u200d"  # between the letters of one word in Persian and in Indic scripts
 _APOSTROPHES = "'"
 # Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan, Javanese and their kin
 _WITHOUT_BLANKS = re.compile(
@@ -44,7 +43,8 @@ def plain_slots(text: str, language: str, known: str) -> tuple[Slot, ...]:
             raise RecordError("unknown_language", detail)
         end = _word_end(text, position)
         if end > position:
-            found.append(Slot(position, end, (_clean(text[position:end]),)))
+            word = unicodedata.normalize("NFC", text[position:end].lower())
+            found.append(Slot(position, end, ((word,),)))
             position = end
         else:
             position += 1
@@ -61,16 +61,11 @@ def _word_end(text: str, start: int) -> int:
     end = start
     while end < len(text):
         apostrophe = text[end] in _APOSTROPHES and _is_letter(text[end + 1 : end + 2])
-        inside = end > start and (_is_mark(text[end]) or text[end] in _JOINERS or apostrophe)
+        inside = end > start and (_is_mark(text[end]) or apostrophe)
         if not inside and not _is_letter(text[end]):
             break
         end += 1
     return end
-
-
-def _clean(written: str) -> tuple[str, ...]:
-    word = "".join(char for char in unicodedata.normalize("NFC", written.lower()) if char not in _JOINERS)
-    return (word,)
 
 
 def _is_letter(char: str) -> bool:

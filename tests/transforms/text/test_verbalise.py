@@ -70,6 +70,7 @@ def test_every_number_is_read_in_full(number):
     ("written", "spoken"),
     [
         ("Thank you.", "thank you"),
+        ("\ufeffco\u00adoperate, zero\u200bwidth, 5\u2060000 th\u00adings", "cooperate zerowidth five thousand things"),
         ("a 28.8 kilobit modem", "a twenty eight point eight kilobit modem"),
         ("extension 1234 and password 4242", "extension one two three four and password four two four two"),
         ("in 1984", "in nineteen eighty four"),

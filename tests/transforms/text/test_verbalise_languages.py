@@ -124,6 +124,21 @@ def test_regions_resolve_to_their_language(code):
     assert verbalise("7", code) == verbalise("7", code[:2].lower())
 
 
+INVISIBLE = st.text(st.sampled_from("\u00ad\u200b\u200c\u200d\u2060\ufeff"), max_size=2)
+
+
+@given(CODES, TEXTS, st.data())
+def test_what_is_invisible_changes_no_word_and_its_place_is_counted(code, text, data):
+    marks = [data.draw(INVISIBLE) for _ in text]
+    sown = "".join(mark + char for mark, char in zip(marks, text, strict=True))
+    before, after = slots(text, code), slots(sown, code)
+    assert [slot.readings for slot in after] == [slot.readings for slot in before]
+    places = [sum(map(len, marks[: place + 1])) + place for place in range(len(text))]
+    assert [(slot.char_start, slot.char_end) for slot in after] == [
+        (places[slot.char_start], places[slot.char_end - 1] + 1) for slot in before
+    ]
+
+
 class Counted(str):
     """A text that counts the characters that are copied out of it."""
 
