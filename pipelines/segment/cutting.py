@@ -24,7 +24,8 @@ from transforms.align.longform_segments import Segment, parted
 from transforms.align.protocol import LOG_LIKELIHOOD, Aligner, Alignment, RefiningAligner
 from transforms.align.readings import align_row, check_language, only_reading
 from transforms.align.vad import FRAME_SAMPLES, SPEECH_PROBABILITY
-from transforms.text.verbalise import base_language, verbalise
+from transforms.text.language_codes import base_language
+from transforms.text.verbalise import verbalise
 from transforms.written import written_starts
 
 _LEAST_SPEECH_SAMPLES = SAMPLE_RATE_HZ // 2

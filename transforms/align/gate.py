@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
@@ -39,7 +39,7 @@ from transforms.align.gate_trim import Trimmed, longest_run, trim
 from transforms.align.protocol import Alignment
 from transforms.align.vad import Probabilities, SileroVad, load_vad, vad_digest
 from transforms.backend import BackendConfig, digest_json
-from transforms.text.verbalise import base_language
+from transforms.text.language_codes import base_language
 
 
 class GateConfig(BackendConfig):
@@ -104,6 +104,11 @@ class GateConfig(BackendConfig):
     min_coverage: float = 0.85
     min_voiced_ratio: float = 0.75
     speech_range_db: float = 25.0
+
+    @field_validator("letters_per_s")
+    @classmethod
+    def _by_base_language(cls, speeds: dict[str, float]) -> dict[str, float]:
+        return {base_language(code): speed for code, speed in speeds.items()}
 
     @property
     def fingerprint(self) -> str:

@@ -7,7 +7,7 @@ from schemas.errors import RecordError
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, SpokenWord, Waveform
 from transforms.align.gate_measures import frame_energy, loud_frames, utterance_measures
 from transforms.align.protocol import LOG_LIKELIHOOD, Alignment
-from transforms.text.verbalise import base_language
+from transforms.text.language_codes import base_language
 
 USUAL_LETTERS_PER_S = 15.0
 _FEWEST_WORDS_WITH_A_RATE = 3

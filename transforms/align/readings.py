@@ -23,7 +23,8 @@ from transforms.align.protocol import (
     RefiningAligner,
     RowAligner,
 )
-from transforms.text.verbalise import Slot, base_language, slots, speak
+from transforms.text.language_codes import base_language
+from transforms.text.verbalise import Slot, slots, speak
 
 Align = Callable[[Waveform, Sequence[SpokenWord]], Alignment]
 

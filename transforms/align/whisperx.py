@@ -20,7 +20,7 @@ from transforms.assets import BUNDLED
 from transforms.backend import BackendConfig, digest_json
 from transforms.devices import Device
 from transforms.digests import cached_digest
-from transforms.text.verbalise import base_language
+from transforms.text.language_codes import base_language
 
 _NEEDED = ("config.json", "preprocessor_config.json", "tokenizer_config.json", "vocab.json")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")

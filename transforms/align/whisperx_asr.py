@@ -16,7 +16,7 @@ from transforms.assets import BUNDLED
 from transforms.backend import BackendConfig, digest_json
 from transforms.devices import Device
 from transforms.digests import cached_digest
-from transforms.text.verbalise import base_language
+from transforms.text.language_codes import base_language
 
 _MIN_SAMPLES = SAMPLE_RATE_HZ // 2
 _BEAM = 5

@@ -22,6 +22,7 @@ from importlib import import_module
 from itertools import product
 
 from schemas.records import SpokenWord
+from transforms.text.language_codes import base_language
 from transforms.text.verbalise_seen import seen
 
 Reading = tuple[str, ...]
@@ -195,11 +196,6 @@ def _joined(left: Slot, right: Slot) -> Slot:
     """Both in one, in each of their readings: the likelier ones where there are too many."""
     readings = [(*first, *second) for first, second in product(left.readings, right.readings)]
     return Slot(left.char_start, right.char_end, tuple(readings[:MAX_READINGS]))
-
-
-def base_language(code: str) -> str:
-    """``en-US``, ``en_GB``, ``EN`` -> en."""
-    return re.split(r"[-_]", code.strip().lower())[0]
 
 
 def _rules(code: str) -> tuple[Rule, ...] | None:

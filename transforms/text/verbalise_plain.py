@@ -8,7 +8,8 @@ import re
 import unicodedata
 
 from schemas.errors import RecordError
-from transforms.text.verbalise import Slot, base_language, tag_at
+from transforms.text.language_codes import base_language
+from transforms.text.verbalise import Slot, tag_at
 
 _TAG = re.compile(r"[a-z]{2,3}$")
 _SPOKEN_SIGNS = frozenset("%‰&@+=#*/§°\\|~^<>_")
