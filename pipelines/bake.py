@@ -72,6 +72,9 @@ class BakeJob:
     def dead_letters(self, shard: int) -> Sequence[DeadLetter]:
         return ()
 
+    def name_of(self, shard: int) -> str:
+        return join(self.folder, shard_name(shard))
+
     def open(self) -> Callable[[int, Report], ShardEntry]:
         with TemporaryDirectory() as temporary:
             tokenizer = load_tokenizer(fetch_folder(self.tokenizer, Path(temporary)))

@@ -16,7 +16,7 @@ from pipelines.engines.worker import prepare_worker
 from pipelines.files import join, remove
 from pipelines.partition import ShardInputs, Spills, read_rows
 from pipelines.stages import Stage, apply_stage
-from pipelines.store import Sample, read_samples, utterance_sample, write_shard, write_tar
+from pipelines.store import Sample, read_samples, shard_name, utterance_sample, write_shard, write_tar
 from schemas.manifest import ShardCommit
 from schemas.records import DeadLetter, SourceRow, StoredUtterance, Utterance
 from transforms.backend import digest_json
@@ -185,6 +185,9 @@ class CorpusJob:
 
     def dead_letters(self, shard: int) -> Sequence[DeadLetter]:
         return read_commit(self.folder, shard).dropped
+
+    def name_of(self, shard: int) -> str:
+        return shard_name(shard)
 
     def write_part(self, batch: Batch) -> CorpusPart:
         counts: dict[str, int] = {}

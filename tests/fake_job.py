@@ -1,6 +1,7 @@
 """Work on shards without audio or models, in a module that worker processes can import."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,13 @@ class FakeResult:
 
 @dataclass(frozen=True)
 class FakeJob:
-    """Notes each time that a process opens it, and drops one record of every odd shard."""
+    """Notes each time that a process opens it, and drops one record of every odd shard, once a batch."""
 
     notes: str
     broken: int | None = None
     refused: bool = False
+    deadly: int | None = None
+    batches: int = 1
 
     def open(self) -> Callable[[int, Report], FakeResult]:
         if self.refused:
@@ -34,11 +37,17 @@ class FakeJob:
     def _work(self, shard: int, report: Report) -> FakeResult:
         if shard == self.broken:
             raise UserError(f"shard {shard} names no audio")
-        report(BatchDone(shard, records=3, samples=48_000, failed=shard % 2, seconds={"decode": 0.25}))
+        if shard == self.deadly:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        for _ in range(self.batches):
+            report(BatchDone(shard, records=3, samples=48_000, failed=shard % 2, seconds={"decode": 0.25}))
         return FakeResult(shard, os.getpid())
 
     def dead_letters(self, shard: int) -> Sequence[DeadLetter]:
         return [DeadLetter(f"u{shard}", "decode", "empty_audio", "no samples", "filtered", "a.wav")] * (shard % 2)
+
+    def name_of(self, shard: int) -> str:
+        return f"shard-{shard}"
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,9 @@ class FakeStagedJob:
 
     def dead_letters(self, shard: int) -> Sequence[DeadLetter]:
         return ()
+
+    def name_of(self, shard: int) -> str:
+        return f"shard-{shard}"
 
     def batches(self, shard: int) -> Iterator[tuple[int, int, tuple[str, ...]]]:
         return iter([(shard, index, ()) for index in range(2)])

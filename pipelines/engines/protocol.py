@@ -48,6 +48,10 @@ class ShardJob(Protocol, Generic[R_co]):
         """Of a shard that is committed."""
         ...
 
+    def name_of(self, shard: int) -> str:
+        """What a person calls it."""
+        ...
+
 
 class StagedJob(ShardJob[R_co], Protocol):
     """Work on shards that can be taken apart into stages.

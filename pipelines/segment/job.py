@@ -78,8 +78,7 @@ class SegmentJob:
         cutter = self._cutter()
 
         def work(number: int, _: Report) -> Done:
-            bucket, place = divmod(number, _ROWS_A_BUCKET)
-            row = one_line(read_rows(self.spills, bucket)[0][place])
+            row = one_line(self._row(number))
             withdraw(self.folder, row.utterance_id)
             decoded, dropped = apply_stage(self.decode.name, decode, [row])
             digest = digest_of(row, fingerprint)
@@ -101,14 +100,20 @@ class SegmentJob:
         return TextCutter(aligner, self.gate.load(), transcriber, max_samples=self.max_samples)
 
     def dead_letters(self, shard: int) -> list[DeadLetter]:
-        bucket, place = divmod(shard, _ROWS_A_BUCKET)
-        row = read_rows(self.spills, bucket)[0][place]
+        row = self._row(shard)
         commit = read_commit(self.folder, row.utterance_id)
         if commit is None or commit.loss is None or commit.loss.outcome == "trimmed":
             return []
         loss = commit.loss
         outcome: Outcome = "failed" if loss.outcome == "failed" else "filtered"
         return [DeadLetter(row.utterance_id, loss.stage, loss.code, loss.detail, outcome, row.audio)]
+
+    def name_of(self, shard: int) -> str:
+        return f"recording {self._row(shard).utterance_id}"
+
+    def _row(self, number: int) -> SourceRow:
+        bucket, place = divmod(number, _ROWS_A_BUCKET)
+        return read_rows(self.spills, bucket)[0][place]
 
     def _cut(self, decoded: Utterance, digest: str, cutter: Cutter) -> RecordingCommit:
         row, waveform = decoded.row, decoded.waveform
