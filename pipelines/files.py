@@ -21,8 +21,8 @@ from typing import IO, Any, TypeVar, cast
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from schemas.errors import EngineError, TransientError, UserError
-from transforms.audio import is_network_error
+from schemas.errors import EngineError, RecordError, TransientError, UserError
+from transforms.audio import audio_file_system, is_network_error
 
 _PARTIAL = ".partial-"
 _PAUSES_S = (0.5, 2.0, 8.0)
@@ -134,11 +134,12 @@ def changed_at(url: str) -> float | None:
     Locally also the moment at which it was moved there counts.
     """
     try:
-        filesystem, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        filesystem, path = audio_file_system(url)
+        filesystem.invalidate_cache()
         info = filesystem.info(path)
     except Exception as error:
         # as it stands in a row of a corpus, a URL may be anything
-        if isinstance(error, OSError | ImportError | ValueError) or is_network_error(error):
+        if isinstance(error, RecordError | OSError | ImportError | ValueError) or is_network_error(error):
             return None
         raise
     times = [info[key] for key in ("mtime", "created", "LastModified", "updated", "last_modified") if info.get(key)]

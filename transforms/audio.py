@@ -41,9 +41,8 @@ _CACHE_BYTES = 256 << 20
 _EXACT_LENGTH_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "CAF"})
 _MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders differ in whether they count the frame that holds the count
 _LEAST_MEAN_ENERGY = 0.01
-_PASSING_ERRNOS = frozenset(
-    {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-)
+_NO_FILE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+_NAME_ERRNOS = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 _NETWORK_LIBRARIES = frozenset({"aiohttp", "azure", "botocore", "gcsfs", "google", "requests", "urllib3"})
 
 T = TypeVar("T")
@@ -160,6 +159,7 @@ class AudioReader:
         self.min_duration_s = min_duration_s
         self.max_duration_s = max_duration_s
         self._groups: OrderedDict[tuple[str, int], pa.ChunkedArray] = OrderedDict()
+        self._read_before: dict[str, str] = {}  # by bucket
 
     def decode(self, row: SourceRow) -> tuple[Waveform, str]:
         """The row's audio, float32 mono 16 kHz, shape ``(num_samples,)``, and the SHA-256 of its encoded bytes.
@@ -185,8 +185,31 @@ class AudioReader:
             encoded = self._parquet_bytes(row.audio, row.audio_row)
             yield io.BytesIO(encoded), hashlib.sha256(encoded).hexdigest()
             return
-        with _open_hashed(row.audio, max_bytes=self._max_bytes) as opened:
-            yield opened
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as spool:
+            file, digest = self._access(row.audio, lambda: _fetch(row.audio, cast(IO[bytes], spool), self._max_bytes))
+            with file:
+                yield file, digest
+
+    def _access(self, url: str, read: Callable[[], T]) -> T:
+        try:
+            found = self._permitted(url, read)
+        except Exception as error:
+            if (meant := _sorted(url, error)) is None:
+                raise
+            raise meant from error
+        self._read_before[_bucket(url)] = url
+        return found
+
+    def _permitted(self, url: str, read: Callable[[], T]) -> T:
+        """A key that is forbidden is the record's fault; credentials that ran out are not, and open nothing else."""
+        try:
+            return read()
+        except PermissionError as error:
+            if not _is_remote(url):
+                raise
+            if not _opens(url, before=self._read_before.get(_bucket(url))):
+                raise TransientError(f"cannot read {url}: no permission; the credentials may have run out") from error
+        return read()  # they may be new since
 
     @property
     def _max_bytes(self) -> int:
@@ -201,7 +224,7 @@ class AudioReader:
             if cached == url and first <= row < first + len(values):
                 self._groups.move_to_end((cached, first))
                 return _embedded(values, row - first)
-        first, values = _access(url, lambda: _read_row_group(url, row))
+        first, values = self._access(url, lambda: _read_row_group(url, row))
         self._groups[url, first] = values
         while len(self._groups) > 1 and sum(group.nbytes for group in self._groups.values()) > _CACHE_BYTES:
             self._groups.popitem(last=False)
@@ -215,17 +238,9 @@ def decode(
     return AudioReader(min_duration_s=min_duration_s, max_duration_s=max_duration_s).decode(row)
 
 
-@contextmanager
-def _open_hashed(url: str, *, max_bytes: int) -> Iterator[tuple[IO[bytes], str]]:
-    """A seekable local file of the URL's bytes, and their digest. A remote file is copied, on disk if it is large."""
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as spool:
-        file, digest = _access(url, lambda: _fetch(url, cast(IO[bytes], spool), max_bytes))
-        with file:
-            yield file, digest
-
-
 def _fetch(url: str, spool: IO[bytes], max_bytes: int) -> tuple[IO[bytes], str]:
-    filesystem, path = _file_system(url)
+    """A seekable local file of the URL's bytes, and their digest. A remote file is copied, on disk if it is large."""
+    filesystem, path = audio_file_system(url)
     digest = hashlib.sha256()
     local = isinstance(filesystem, LocalFileSystem)
     if local and not _is_file_or_folder(path):
@@ -250,10 +265,16 @@ def _fetch(url: str, spool: IO[bytes], max_bytes: int) -> tuple[IO[bytes], str]:
     return source, digest.hexdigest()
 
 
-def _file_system(url: str) -> tuple[Any, str]:
-    """Raises RecordError where a row's name makes no file system: it may be any string."""
+def audio_file_system(url: str) -> tuple[Any, str]:
+    """Raises RecordError where a row's name makes no file system: it may be any string.
+
+    Nothing is chained: the key of an object may hold ``::``.
+    """
     try:
-        filesystem, path = fsspec.core.url_to_fs(url)
+        protocol = fsspec.core.split_protocol(url)[0] or "file"
+        options = fsspec.get_filesystem_class(protocol)._get_kwargs_from_urls(url)
+        filesystem = fsspec.filesystem(protocol, **options)
+        path = filesystem._strip_protocol(url)
     except (ImportError, OSError):
         raise
     except Exception as error:  # each of fsspec's file systems refuses arguments in its own way
@@ -267,26 +288,51 @@ def _is_file_or_folder(path: str) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
-def _access(url: str, read: Callable[[], T]) -> T:
-    """Run a read and sort its errors: what is wrong with the record, and what may pass by itself."""
+def _opens(url: str, *, before: str | None) -> bool:
+    """Whether credentials that do not open a URL open what was read ``before`` from its bucket, or else another file of
+    its folder, the first by name; where there is no other, whether they list the folder."""
     try:
-        return read()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise RecordError("missing_file", f"no audio file at {url}") from error
-    except PermissionError as error:
-        raise RecordError("unreadable_audio", f"no permission to read {url}") from error
-    except ImportError as error:
-        raise UserError(f"cannot open {url}: {error}") from error
-    except ValueError as error:  # an unknown protocol, a NUL in a path
-        raise RecordError("missing_file", f"{url!r} cannot be opened as a path or URL") from error
+        filesystem, path = audio_file_system(before or url)
+        filesystem.invalidate_cache()
+        if before is None:
+            beside = filesystem.ls(filesystem._parent(path), detail=True)
+            files = sorted(entry["name"] for entry in beside if entry["type"] == "file")
+            path = next((name for name in files if name.strip("/") != path.strip("/")), "")
+        if path:
+            filesystem.cat_file(path, start=0, end=1)
     except Exception as error:
-        if isinstance(error, TimeoutError | ConnectionError) or (_is_remote(url) and is_network_error(error)):
-            raise TransientError(f"cannot read {url}: {error}") from error
-        if not isinstance(error, OSError):
-            raise
-        if error.errno in _PASSING_ERRNOS:
-            raise TransientError(f"cannot read {url}: {error}") from error
-        raise RecordError("unreadable_audio", f"{url} cannot be read: {error.strerror}") from error
+        if is_network_error(error):
+            return False
+        raise
+    return True
+
+
+def _bucket(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
+
+
+def _sorted(url: str, error: Exception) -> RecordError | UserError | TransientError | None:
+    """What an error of a read means: something wrong with the record, or something that may pass by itself; None for a
+    bug.
+
+    Of what an operating system says, a record is charged with what is said of its name alone.
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError) or code in _NO_FILE_ERRNOS:
+        return RecordError("missing_file", f"no audio file at {url}")
+    if isinstance(error, PermissionError):
+        return RecordError("unreadable_audio", f"no permission to read {url}")
+    if isinstance(error, ImportError):
+        return UserError(f"cannot open {url}: {error}")
+    if isinstance(error, ValueError):  # an unknown protocol, a NUL in a path
+        return RecordError("missing_file", f"{url!r} cannot be opened as a path or URL")
+    # pyarrow's of damaged data has no number
+    damaged = code is None and not _is_remote(url) and not isinstance(error, TimeoutError | ConnectionError)
+    if isinstance(error, OSError) and (code in _NAME_ERRNOS or damaged):
+        return RecordError("unreadable_audio", f"{url} cannot be read: {error.strerror}")
+    if isinstance(error, OSError) or (_is_remote(url) and is_network_error(error)):
+        return TransientError(f"cannot read {url}: {error}")
+    return None
 
 
 def _is_remote(url: str) -> bool:
@@ -327,7 +373,7 @@ def _holds_bytes(kind: Any) -> bool:
 
 def _read_row_group(url: str, row: int) -> tuple[int, pa.ChunkedArray]:
     """First row of the row group that holds ``row``, and the encoded audio of all its rows. No other column is read."""
-    filesystem, path = _file_system(url)
+    filesystem, path = audio_file_system(url)
     try:
         with filesystem.open(path, "rb") as source:
             file = pq.ParquetFile(source)

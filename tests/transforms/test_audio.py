@@ -1,7 +1,9 @@
 """Decoding: every format and rate on real speech, the length law, and what each kind of bad file becomes."""
 
+import errno
 import hashlib
 import io
+import os
 import pickle
 import struct
 import tracemalloc
@@ -316,6 +318,87 @@ def test_an_outage_is_transient(monkeypatch):
     monkeypatch.setattr(FakeOutage, "error", FileNotFoundError("a.wav"))
     with pytest.raises(RecordError, match="missing_file"):
         decode(row("fakeoutage://a.wav"))
+
+
+class FakeKeys(MemoryFileSystem):
+    """A store whose credentials open all keys but one, until they run out."""
+
+    protocol = "fakekeys"
+    store: dict = {}  # noqa: RUF012 (as its parent's)
+    forbidden = "/bucket/forbidden.flac"
+    expired = False
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("fakekeys:/"))
+
+    def _open(self, path, mode="rb", **kwargs):
+        if self.expired or path == self.forbidden:
+            raise PermissionError("Access Denied")
+        return super()._open(path, mode, **kwargs)
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        with self._open(path) as file:
+            return file.read()[start:end]
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    fsspec.register_implementation("fakekeys", FakeKeys, clobber=True)
+    store = fsspec.filesystem("fakekeys", skip_instance_cache=True)
+    store.pipe_file("/bucket/a.flac", EXAMPLE.read_bytes())
+    store.pipe_file("/bucket/12::30.flac", EXAMPLE.read_bytes())
+    return monkeypatch
+
+
+def test_credentials_that_ran_out_are_no_records_fault(keys):
+    reader = AudioReader()
+    reader.decode(row("fakekeys://bucket/a.flac"))
+    keys.setattr(FakeKeys, "expired", True)
+    for reading in (reader, AudioReader()):
+        with pytest.raises(TransientError, match="no permission; the credentials may have run out"):
+            reading.decode(row("fakekeys://bucket/a.flac"))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_single_key_that_is_forbidden_is_its_records_fault(keys, before):
+    reader = AudioReader()
+    if before:  # then nothing need be listed
+        reader.decode(row("fakekeys://bucket/a.flac"))
+        keys.setattr(FakeKeys, "ls", None)
+    with pytest.raises(RecordError, match=r"unreadable_audio: no permission to read fakekeys://bucket/forbidden\.flac"):
+        reader.decode(row("fakekeys://bucket/forbidden.flac"))
+
+
+def test_a_key_may_hold_two_colons(keys):
+    waveform, _ = decode(row("fakekeys://bucket/12::30.flac"))
+    assert np.array_equal(waveform, SPEECH)
+    with pytest.raises(RecordError, match="missing_file"):
+        decode(row("fakekeys://bucket/12::31.flac"))
+
+
+def test_a_local_name_may_hold_two_colons(tmp_path):
+    path = tmp_path / "12::30.flac"
+    path.write_bytes(EXAMPLE.read_bytes())
+    waveform, _ = decode(row(path))
+    assert np.array_equal(waveform, SPEECH)
+
+
+OF_THE_NAME = {"ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "ELOOP", "EACCES", "EPERM"}
+
+
+@pytest.mark.parametrize("name", sorted(errno.errorcode.values()))
+def test_what_a_system_says_is_charged_to_a_record_only_where_it_is_of_its_name(tmp_path, monkeypatch, name):
+    code, path, stat = getattr(errno, name), str(tmp_path / "a.wav"), os.stat
+
+    def failing(asked, *args, **kwargs):
+        if str(asked) == path:
+            raise OSError(code, os.strerror(code), path)
+        return stat(asked, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", failing)
+    with pytest.raises(RecordError if name in OF_THE_NAME else TransientError):
+        decode(row(path))
 
 
 def test_a_store_whose_package_is_missing_is_the_users_to_mend():
