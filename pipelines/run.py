@@ -6,7 +6,6 @@ Output folder::
     metrics.json  opted-out.txt
 """
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,11 +16,11 @@ from pipelines.config import RunConfig
 from pipelines.corpus import CorpusJob, ShardResult, add_up, count_causes
 from pipelines.engines.protocol import BatchDone
 from pipelines.failures import stop_if_sick
-from pipelines.files import changed_at, join, local_path, make_folder, remove, remove_partials, sha256_of, write_text
+from pipelines.files import join, local_path, make_folder, remove, remove_partials, sha256_of, write_text
 from pipelines.ingest import read_all
-from pipelines.ingest.location import AUDIO_EXTENSIONS, extension_of
 from pipelines.job_stages import encoder_configs, stages_of
 from pipelines.lock import Check, lock
+from pipelines.mended import has_mended_audio
 from pipelines.metrics import update_metrics
 from pipelines.observe import Snapshot, Tally, observed
 from pipelines.opted_out import read_opted_out
@@ -175,8 +174,7 @@ def _check_shards(folder: RunFolder, num_shards: int) -> None:
 def _standing(job: CorpusJob) -> tuple[list[ShardResult], dict[str, int]]:
     """Shards that were made from these rows by this plan, and how many others stood, by why they are made again.
 
-    A shard is made again too where the audio of a record that could not be decoded is there now or was changed since.
-    That costs one look at each such file; audio behind HTTP is not looked at.
+    A shard is made again too where the audio of a record that could not be decoded is new.
     """
     fingerprint = job.fingerprint
     standing: list[ShardResult] = []
@@ -191,7 +189,7 @@ def _standing(job: CorpusJob) -> tuple[list[ShardResult], dict[str, int]]:
         # an opt-out that was killed may have left the tar that was
         elif commit.opted_out and sha256_of(join(job.folder, commit.entry.name))[0] != commit.entry.sha256:
             add_up(again, {"damaged": 1})
-        elif _has_mended_audio(job, commit):
+        elif _audio_is_new(job, commit):
             add_up(again, {"had failed records whose audio is new": 1})
         else:
             standing.append(ShardResult.of(commit))
@@ -208,16 +206,11 @@ def _told(again: Mapping[str, int]) -> str:
     return f", {sum(again.values())} are made again ({reasons})"
 
 
-def _has_mended_audio(job: CorpusJob, commit: ShardCommit) -> bool:
-    failed = [letter for letter in commit.dropped if (letter.stage, letter.outcome) == ("decode", "failed")]
-    asked = [letter for letter in failed if letter.audio and not letter.audio.startswith(("http://", "https://"))]
-    made = (changed_at(commit_url(job.folder, commit.entry.shard)) if asked else None) or math.inf
-    for letter in asked:
-        changed = changed_at(letter.audio)
-        appeared = letter.code == "missing_file" and extension_of(letter.audio) in AUDIO_EXTENSIONS
-        if changed is not None and (appeared or changed > made):
-            return True
-    return False
+def _audio_is_new(job: CorpusJob, commit: ShardCommit) -> bool:
+    undecoded = [letter for letter in commit.dropped if (letter.stage, letter.outcome) == ("decode", "failed")]
+    return has_mended_audio(
+        [(letter.code, letter.audio) for letter in undecoded], commit_url(job.folder, commit.entry.shard)
+    )
 
 
 def corpus_figures(

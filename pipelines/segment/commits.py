@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 
 from pipelines.export import CTM_NAME, ctm_lines
 from pipelines.files import exists, join, names_in, open_write, read_text, remove, write_text
+from pipelines.mended import has_mended_audio
 from pipelines.store import key_of
 from schemas.manifest import dump_json
 from schemas.records import SAMPLE_RATE_HZ, AlignedWord, DeadLetter
@@ -122,10 +123,13 @@ def read_commit(folder: str, recording: str) -> RecordingCommit | None:
 
 
 def stands(folder: str, recording: str, digest: str) -> RecordingCommit | None:
-    """The commit of a recording if it was made from this and all its files are there."""
+    """The commit of a recording if it was made from this, all its files are there, and no audio that failed is new."""
     commit = read_commit(folder, recording)
     if commit is None or commit.digest != digest:
         return None
+    if (loss := commit.loss) is not None and (loss.stage, loss.outcome) == ("decode", "failed"):
+        url = commit_url(folder, recording_key(recording))
+        return None if has_mended_audio([(loss.code, commit.audio)], url) else commit
     names = [entry.audio.rpartition("/")[2] for entry in commit.segments]
     return commit if names_in(audio_folder(folder, recording_key(recording))) == sorted(names) else None
 

@@ -195,6 +195,18 @@ def test_a_killed_run_goes_on_to_the_same_bytes(cut):
     assert standing.stat().st_mtime_ns == before
 
 
+def test_a_recording_whose_audio_appears_is_taken_up_again(cut):
+    folder, _ = cut
+    shutil.copytree(folder / "out", folder / "appeared")
+    job = load_segment(folder / "job.yaml", output=str(folder / "appeared"), workers=1)
+    assert segment(job)["lost_by_cause"]["decode/missing_file"] == 1
+    shutil.copy(folder / "third.flac", folder / "nowhere.flac")
+    try:
+        assert "decode/missing_file" not in segment(job)["lost_by_cause"]
+    finally:
+        (folder / "nowhere.flac").unlink()
+
+
 def test_who_leaves_the_corpus_leaves_the_output(cut):
     folder, _ = cut
     shutil.copytree(folder / "out", folder / "fewer")
