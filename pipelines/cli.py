@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from io import TextIOWrapper
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
@@ -313,6 +314,9 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # onnxruntime, which faster-whisper brings, reads this when it is imported.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # an id may hold what a plain terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 

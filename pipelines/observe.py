@@ -186,7 +186,7 @@ def observed(tally: Tally, output: str, config: MetricsConfig) -> Iterator[Calla
     """Show a tally while the block runs; what it gives is called after each event and returns where the run stands.
 
     Raises:
-        UserError: The port is taken, or the file's folder is missing.
+        UserError: The port is taken, or the file's folder is missing. When it goes later, that is told once.
     """
     registry = CollectorRegistry()
     registry.register(_Prometheus(tally))
@@ -200,11 +200,19 @@ def observed(tally: Tally, output: str, config: MetricsConfig) -> Iterator[Calla
             "choose another port"
         ) from error
     written = time.monotonic()
+    warned = False
 
     def write(now: Snapshot) -> None:
+        nonlocal warned
         update_metrics(output, "progress", asdict(now))
-        if config.prometheus_file is not None:
+        if config.prometheus_file is None:
+            return
+        try:
             write_to_textfile(config.prometheus_file, registry)
+        except OSError as error:
+            if not warned:  # a collector's folder is no reason to end a run
+                print(f"metrics.prometheus_file: cannot write {config.prometheus_file}: {error.strerror}", flush=True)
+            warned = True
 
     first = tally.snapshot()
     try:

@@ -185,3 +185,10 @@ def test_importing_transforms_pulls_in_no_torch():
         "sys.exit('torch' in sys.modules or 'ray' in sys.modules or 'apache_beam' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_a_terminal_cannot_show_is_escaped():
+    script = "import pipelines.cli as cli; cli.app = lambda: print('naïve'); cli.main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
+    assert (shown.returncode, shown.stdout) == (0, b"na\\xefve\n")

@@ -1,5 +1,6 @@
 """What is told of a run adds up, wherever it is told."""
 
+import shutil
 import socket
 from typing import Any
 from urllib.request import urlopen
@@ -92,3 +93,18 @@ def test_prometheus_and_metrics_json_say_what_the_tally_says(tmp_path):
         assert line in served
         assert line in file.read_text()
     assert read_metrics(str(tmp_path))["progress"]["records"] == 5
+
+
+def test_a_metrics_file_that_can_no_longer_be_written_is_told_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pipelines.observe.WRITE_EVERY_S", -1.0)
+    folder = tmp_path / "node"
+    folder.mkdir()
+    tally = Tally(total=10, shards=2)
+    file = folder / "plait.prom"
+    with observed(tally, str(tmp_path), MetricsConfig(prometheus_file=str(file))) as look:
+        shutil.rmtree(folder)
+        for _ in range(2):
+            look()
+    told = f"metrics.prometheus_file: cannot write {file}: No such file or directory"
+    assert capsys.readouterr().out.count(told) == 1
+    assert read_metrics(str(tmp_path))["progress"]["records"] == 0
