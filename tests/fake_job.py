@@ -63,6 +63,7 @@ class FakeStagedJob:
     """Batches that note the stages that they passed."""
 
     stage_names: tuple[str, ...] = ("decode", "align", "units", "pitch", "style")
+    deadly: int | None = None
 
     def open(self) -> Callable[[int, Report], tuple[int, int]]:
         raise AssertionError("an engine that moves batches opens stages")
@@ -77,7 +78,12 @@ class FakeStagedJob:
         return iter([(shard, index, ()) for index in range(2)])
 
     def open_stages(self, names: Sequence[str]) -> Callable[[Any], Any]:
-        return lambda batch: (batch[0], batch[1], (*batch[2], *names))
+        def step(batch: Any) -> Any:
+            if batch[0] == self.deadly:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            return (batch[0], batch[1], (*batch[2], *names))
+
+        return step
 
     def write_part(self, batch: Any) -> FakePart:
         shard, index, passed = batch

@@ -30,6 +30,7 @@ from schemas.errors import EngineError, UserError
 TASK_CPUS = 0.25  # of a task that reads rows or assembles a shard: mostly waiting for a disk
 CONNECT_S = 10.0
 ASSEMBLY_TRIES = 5
+DEATHS_A_BATCH = 4  # of the actor that works on it: Ray Data itself would try for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ def _pool(ray: Any, resources: Resources, most: int, initial: int) -> dict[str, 
     """A pool starts with what fits now, so that none keeps another from its first actor, and may grow later."""
     size = min(resources.workers, most)
     strategy = ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=min(initial, size))
-    return {"compute": strategy, "num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus}
+    bounds = {"max_restarts": -1, "max_task_retries": DEATHS_A_BATCH - 1}
+    return {"compute": strategy, "num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, **bounds}
 
 
 def _pack(value: object) -> dict[str, Any]:
@@ -156,9 +158,14 @@ def _results(flow: Any) -> Iterator[dict[str, Any]]:
         raise own_error(error, engine="ray") from error
 
 
-def _assembled(ray: Any, job: StagedJob[R], flow: Any, report: Report) -> Iterator[R]:
-    from ray.exceptions import RayError
+def _fetched(ray: Any, done: list[Any]) -> list[Any]:
+    try:
+        return list(ray.get(done))
+    except ray.exceptions.RayError as error:
+        raise own_error(error, engine="ray") from error
 
+
+def _assembled(ray: Any, job: StagedJob[R], flow: Any, report: Report) -> Iterator[R]:
     assemble = ray.remote(num_cpus=TASK_CPUS, max_retries=ASSEMBLY_TRIES)(_assemble)
     shared = ray.put(job)
     waiting: dict[int, dict[int, Part]] = {}
@@ -172,14 +179,10 @@ def _assembled(ray: Any, job: StagedJob[R], flow: Any, report: Report) -> Iterat
             del waiting[part.shard]
             pending.append(assemble.remote(shared, part.shard, [parts[index] for index in sorted(parts)]))
         done, pending = ray.wait(pending, num_returns=len(pending), timeout=0) if pending else ([], [])
-        yield from map(ray.get, done)
+        yield from _fetched(ray, done)
     while pending:
         done, pending = ray.wait(pending, num_returns=1)
-        try:
-            results = ray.get(done)
-        except RayError as error:
-            raise own_error(error, engine="ray") from error
-        yield from results
+        yield from _fetched(ray, done)
     if waiting:
         raise EngineError(f"ray: parts of {len(waiting)} shards are missing; what is finished is kept, run again")
 

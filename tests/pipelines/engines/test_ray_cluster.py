@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from pipelines.cli import app
 from pipelines.engines.placement import Resources
 from pipelines.engines.ray import RayEngine
-from schemas.errors import UserError
+from schemas.errors import EngineError, UserError
 from tests.fake_job import FakeStagedJob
 from tests.pipelines.conftest import JOB, write_table
 
@@ -54,6 +54,11 @@ def test_nobody_at_the_address_is_one_line_and_exit_code_2(tmp_path):
     assert lines == [
         f"plait: engine.address: no Ray cluster at {address}: Connection refused; start one with `ray start --head`"
     ]
+
+
+def test_a_batch_that_kills_its_workers_ends_the_run(two_cpus):
+    with pytest.raises(EngineError, match="what is finished is kept, run again to resume"):
+        list(RayEngine(Resources(1, 0.5, 0)).run_stages(FakeStagedJob(deadly=1), range(2), lambda _: None))
 
 
 def test_two_cpus_work_through_stages_of_their_own(two_cpus):
