@@ -12,7 +12,7 @@ from tarfile import TarError
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.commits import commits_folder, read_commits, withdraw, write_commit
+from pipelines.commits import commits_folder, read_commits, take_back, withdraw, write_commit
 from pipelines.config import RunConfig
 from pipelines.engines.local import LocalEngine
 from pipelines.engines.protocol import BatchDone, Report
@@ -100,6 +100,7 @@ class BakeJob:
                         counts[f"{segment.modality}_tokens"] += segment.token_end - segment.token_start
                     yield record.utterance_id, sequence_sample(sequence)
 
+            take_back(self.folder, shard)
             entry = write_shard(self.folder, shard, samples(), counts=counts)
             write_commit(self.folder, ShardCommit(entry, (), self.sources[shard], self.fingerprint))
             report(BatchDone(shard, entry.records, samples=0, failed=0))

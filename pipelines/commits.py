@@ -24,6 +24,11 @@ def write_commit(folder: str, commit: ShardCommit) -> None:
     write_text(commit_url(folder, commit.entry.shard), commit.to_json())
 
 
+def take_back(folder: str, shard: int) -> None:
+    """Before a shard's tar is replaced: an old commit would stand for the new bytes if its plan came back."""
+    remove(commit_url(folder, shard))
+
+
 def read_commit(folder: str, shard: int) -> ShardCommit:
     return ShardCommit.from_json(read_text(commit_url(folder, shard)))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TypeVar, cast
 
-from pipelines.commits import read_commit, write_commit
+from pipelines.commits import read_commit, take_back, write_commit
 from pipelines.engines.protocol import BatchDone, Report
 from pipelines.engines.worker import prepare_worker
 from pipelines.files import join, remove
@@ -237,6 +237,7 @@ class CorpusJob:
         """Write the tar, then the commit that makes it final; ``samples`` fills the other arguments as it goes."""
         start = time.perf_counter()
         spent = sum(seconds.values())
+        take_back(self.folder, shard)
         entry = write_shard(self.folder, shard, samples, counts=counts)
         inputs = self.inputs[shard]
         commit = ShardCommit(entry, tuple(sorted(dropped)), inputs.digest, fingerprint, inputs.opted_out)
