@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 from pipelines.commits import read_commit, take_back, write_commit
 from pipelines.engines.protocol import BatchDone, Report
 from pipelines.engines.worker import prepare_worker
-from pipelines.files import join, remove
+from pipelines.files import join, names_in, remove
 from pipelines.partition import ShardInputs, Spills, read_rows
 from pipelines.stages import Stage, apply_stage
 from pipelines.store import Sample, read_samples, shard_name, utterance_sample, write_shard, write_tar
@@ -210,6 +210,9 @@ class CorpusJob:
 
         dropped = [letter for part in parts for letter in part.dropped]
         began = min(part.began for part in parts)
+        if len(names_in(join(self.parts, f"{shard:05d}"))) < len(parts):  # a worker died after its commit
+            standing = ShardResult.of(read_commit(self.folder, shard))
+            return replace(standing, seconds=seconds, began=began, ended=time.time())
         result = self._commit(shard, samples(), self.fingerprint, counts, dropped, seconds, began)
         remove(join(self.parts, f"{shard:05d}"))
         return result

@@ -12,9 +12,11 @@ import torch
 import webdataset
 
 from pipelines.config import BakeConfig, load_run
+from pipelines.files import join, make_folder
+from pipelines.ingest import read_all
 from pipelines.metrics import read_metrics
-from pipelines.partition import read_rows
-from pipelines.run import run
+from pipelines.partition import partition, read_rows
+from pipelines.run import corpus_job, run
 from pipelines.run_folder import RunFolder
 from pipelines.store import ShardSet
 from pipelines.train.config import DataConfig
@@ -271,6 +273,38 @@ def test_audio_that_was_mended_is_looked_at_again(tmp_path, capsys, name):
     told = capsys.readouterr().out
     assert "2 of 3 shards stand already, 1 are made again (1 had failed records whose audio is new)" in told
     assert figures["failed"] == 1
+
+
+def test_a_tar_of_another_plan_never_stands_under_the_commit_that_was(tmp_path, monkeypatch):
+    """Stopped between a shard's tar and its commit; then the change is taken back. Both tars have one size."""
+
+    def stopped(*_: object) -> None:
+        raise EngineError("no power")
+
+    write_table(tmp_path / "corpus.tsv", GOOD_IDS[:4], {})
+    light = ("pitch=null", "style=null", "store.shards=1")
+    first = job(tmp_path, output="out", overrides=(*light, "ingest.licence=A"))
+    run(first)
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.corpus.write_commit", stopped)
+        with pytest.raises(EngineError, match="no power"):
+            run(job(tmp_path, output="out", overrides=(*light, "ingest.licence=B")))
+    run(first)
+    assert {record.licence for record in ShardSet(str(tmp_path / "out/corpus")).utterances()} == {"A"}
+
+
+def test_a_shard_is_assembled_again_where_a_worker_died_after_its_commit(tmp_path):
+    write_table(tmp_path / "corpus.tsv", GOOD_IDS[:4], {})
+    config = job(tmp_path, output="out", overrides=("pitch=null", "style=null", "store.shards=1"))
+    folder = RunFolder(config.output)
+    rows = join(folder.work, "rows")
+    make_folder(rows)
+    work = corpus_job(config, folder, partition(read_all(config.ingest), rows, num_shards=1, limit=None))
+    step = work.open_stages(work.stage_names)
+    parts = [work.write_part(step(batch)) for batch in work.batches(0)]
+    first, again = (replace(work.assemble(0, parts), began=0.0, ended=0.0, seconds={}) for _ in range(2))
+    assert first == again
+    assert first.records == 4
 
 
 @pytest.mark.parametrize(
