@@ -1,5 +1,6 @@
 """Names below a corpus path, whatever file system it lies on. No audio is read here."""
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from schemas.errors import RecordError, TransientError, UserError
 from transforms.audio import is_network_error
 
 AUDIO_EXTENSIONS = frozenset({"wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "au", "sph", "w64", "caf"})
+_BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Location:
 
     def open(self, name: str = "", *, compression: str | None = None) -> IO[bytes]:
         path = f"{self.root}/{name}" if name else self.root
-        return cast(IO[bytes], self.filesystem.open(path, "rb", compression=compression))
+        # an object store's own files know no bound for a line, and look for its end a block at a time
+        return io.BufferedReader(self.filesystem.open(path, "rb", compression=compression), _BUFFER_BYTES)
 
     def open_listed(self, name: str, *, compression: str | None = None) -> IO[bytes]:
         """Open what holds rows.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -22,11 +23,12 @@ FAULTS = ("500", "503", "slow", "dropped", "lost")
 
 @dataclass(slots=True)
 class Weather:
-    """Which requests go wrong; ``calm`` lets all pass."""
+    """Which requests go wrong; ``calm`` lets all pass. ``sent_bytes`` counts what the store's answers held."""
 
     seed: int
     share: float
     calm: bool = False
+    sent_bytes: int = 0
     seen: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _rng: random.Random = field(init=False)
@@ -40,6 +42,10 @@ class Weather:
             self.seen[fault] += 1
             return fault
 
+    def sent(self, size: int) -> None:
+        with self._lock:
+            self.sent_bytes += size
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -51,9 +57,15 @@ class Store:
 
     def keys(self, prefix: str) -> list[str]:
         """Names of objects, asked of the server itself."""
-        client = boto3.client("s3", endpoint_url=self.direct, **_CREDENTIALS)
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store an object on the server itself."""
+        self._client().put_object(Bucket=BUCKET, Key=key, Body=data)
+
+    def _client(self) -> Any:
+        return boto3.client("s3", endpoint_url=self.direct, **_CREDENTIALS)
 
 
 _CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
@@ -110,6 +122,7 @@ def _handler(upstream: str, weather: Weather) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", length)
             self.end_headers()
             if self.command != "HEAD":
+                weather.sent(len(data))
                 self.wfile.write(data)
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _forward  # noqa: N815

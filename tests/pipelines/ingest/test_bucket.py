@@ -1,0 +1,52 @@
+"""Every layout in a bucket, behind a real HTTP server."""
+
+import gzip
+
+import pytest
+
+from tests.faults.store_server import BUCKET
+from tests.pipelines.ingest.corpora import PROMPTS, assert_is_corpus, audio, parquet, read, rows, table_text
+
+ROOT = f"s3://{BUCKET}"
+
+
+def put_clips(bucket, folder):
+    for name, _ in PROMPTS:
+        bucket.put(f"{folder}/{name}.flac", audio(name))
+
+
+@pytest.mark.parametrize("ending", ["tsv", "csv", "jsonl", "tsv.gz", "jsonl.gz"])
+@pytest.mark.parametrize("pattern", [False, True])
+def test_a_table(bucket, ending, pattern):
+    put_clips(bucket, "table/clips")
+    text = table_text(ending.removesuffix(".gz")).encode()
+    bucket.put(f"table/rows.{ending}", gzip.compress(text) if ending.endswith("gz") else text)
+    name = f"row*.{ending}" if pattern else f"rows.{ending}"
+    assert_is_corpus(read(kind="table", path=f"{ROOT}/table/{name}"))
+
+
+def test_ljspeech(bucket):
+    bucket.put("lj/metadata.csv", "".join(f"{name}|{text}|{text}\n" for name, text in PROMPTS).encode())
+    found = rows(read(kind="ljspeech", path=f"{ROOT}/lj"))
+    assert [(row.utterance_id, row.text, row.audio) for row in found] == [
+        (name, text, f"{ROOT}/lj/wavs/{name}.wav") for name, text in PROMPTS
+    ]
+
+
+def test_librispeech(bucket):
+    put_clips(bucket, "ls/1/2")
+    bucket.put("ls/1/2/1-2.trans.txt", "".join(f"{name} {text}\n" for name, text in PROMPTS).encode())
+    assert_is_corpus(read(kind="librispeech", path=f"{ROOT}/ls"))
+
+
+def test_a_folder(bucket):
+    put_clips(bucket, "folder")
+    for name, text in PROMPTS:
+        bucket.put(f"folder/{name}.txt", text.encode())
+    assert_is_corpus(read(kind="folder", path=f"{ROOT}/folder"))
+
+
+def test_parquet(bucket, tmp_path):
+    parquet(tmp_path / "a.parquet", id=[name for name, _ in PROMPTS])
+    bucket.put("parquet/a.parquet", (tmp_path / "a.parquet").read_bytes())
+    assert_is_corpus(read(kind="parquet", path=f"{ROOT}/parquet"))
