@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from glob import has_magic
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -25,6 +26,7 @@ from schemas.errors import EngineError, RecordError, TransientError, UserError
 from transforms.audio import audio_file_system, is_network_error
 
 _PARTIAL = ".partial-"
+_AT_ONCE = 16  # requests to an object store
 _PAUSES_S = (0.5, 2.0, 8.0)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
@@ -164,7 +166,13 @@ def remove(url: str) -> None:
     filesystem.invalidate_cache()
 
     def work() -> None:
-        if filesystem.exists(path):
+        if not filesystem.exists(path):
+            return
+        if has_magic(path) and not isinstance(filesystem, LocalFileSystem):
+            # a store's ``rm`` takes out/exp[12] for a pattern, and what it matches is another run's
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(filesystem.rm_file, filesystem.find(path)))
+        else:
             filesystem.rm(path, recursive=True)
 
     try:
@@ -190,7 +198,7 @@ def read_many(urls: list[str]) -> Iterator[bytes]:
     if not urls or local_path(urls[0]) is not None:
         yield from map(read_bytes, urls)
         return
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(read_bytes, urls)
 
 
