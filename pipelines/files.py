@@ -11,11 +11,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from glob import has_magic
+from itertools import starmap
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -200,6 +201,21 @@ def read_many(urls: list[str]) -> Iterator[bytes]:
         return
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(read_bytes, urls)
+
+
+def read_range(url: str, begin: int, end: int) -> bytes:
+    """Bytes ``[begin, end)`` of a file, and no others from an object store."""
+    filesystem, path = file_system(url)
+    return patiently(url, lambda: bytes(filesystem.cat_file(path, start=begin, end=end)))
+
+
+def read_ranges(ranges: Sequence[tuple[str, int, int]]) -> Iterator[bytes]:
+    """``read_range`` of many, in order; from an object store, some are fetched ahead."""
+    if not ranges or local_path(ranges[0][0]) is not None:
+        yield from starmap(read_range, ranges)
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(read_range, *zip(*ranges, strict=True))
 
 
 @contextmanager

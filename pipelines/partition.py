@@ -1,31 +1,28 @@
 """A corpus's rows, parted by shard before any audio is read.
 
-Rows are gathered up to a bound and spilled: one Arrow file a spill, one record batch a shard in it. So the driver
-holds a bounded number of rows, a worker reads its own shard's alone, and the number of files does not grow with the
-number of shards::
+Rows are gathered up to a bound and spilled: one file a spill, an Arrow record batch a shard that has rows in it. So the
+driver holds a bounded number of rows, a worker reads its own shard's alone, and the number of files does not grow with
+the number of shards::
 
-    rows-00000.arrow      batch 0: rows of shard 0   batch 1: rows of shard 1   ...
-    letters-00000.arrow   the same of what the reader had to refuse, where there is any
+    rows-00000.batches      rows of shard 0 | rows of shard 1 | ... | where each of them begins (8 bytes), and the end
+    letters-00000.batches   the same of what the reader had to refuse, where there is any
+
+A worker asks a spill for two places and for what lies between them; nothing else of it is fetched from a bucket.
 """
 
 import hashlib
 import heapq
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
+from struct import Struct
 from typing import Any
 
 import pyarrow as pa
 
-from pipelines.files import join, open_read, open_write
-from schemas.arrow import (
-    DROPPED_SCHEMA,
-    ROWS_SCHEMA,
-    dropped_to_table,
-    rows_to_table,
-    table_to_dropped,
-    table_to_rows,
-)
+from pipelines.files import join, open_write, read_ranges
+from schemas.arrow import DROPPED_SCHEMA, ROWS_SCHEMA, sorted_batches, table_to_dropped, table_to_rows
 from schemas.records import DeadLetter, SourceRow
 from transforms.backend import digest_json
 from transforms.seeds import shard_of
@@ -34,7 +31,16 @@ Row = SourceRow | DeadLetter
 ROWS_IN_MEMORY = 50_000
 TEXT_IN_MEMORY = 64 << 20  # characters
 OPTED_OUT = "opted_out"
+_SPAN = Struct("=QQ")  # two neighbours of a spill's places
 _VALUES = {record: attrgetter(*(field.name for field in fields(record))) for record in (SourceRow, DeadLetter)}
+
+
+@dataclass(frozen=True, slots=True)
+class SpillFile:
+    """Args: places: Where in the file it says where each shard's rows begin."""
+
+    name: str
+    places: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,8 @@ class Spills:
     """Where the parted rows lie: picklable, small."""
 
     folder: str
-    row_files: tuple[str, ...]
-    letter_files: tuple[str, ...]
+    row_files: tuple[SpillFile, ...]
+    letter_files: tuple[SpillFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +100,17 @@ def partition(
     absent: list[set[str]] = [set() for _ in range(num_shards)]
     kept: list[list[SourceRow]] = [[] for _ in range(num_shards)]
     refused: list[list[DeadLetter]] = [[] for _ in range(num_shards)]
-    row_files: list[str] = []
-    letter_files: list[str] = []
+    row_files: list[SpillFile] = []
+    letter_files: list[SpillFile] = []
 
     characters = 0
 
     def spill() -> None:
         nonlocal characters
         if any(kept):
-            row_files.append(f"rows-{len(row_files):05d}.arrow")
-            _spill(join(folder, row_files[-1]), ROWS_SCHEMA, map(rows_to_table, kept))
+            row_files.append(_spill(folder, f"rows-{len(row_files):05d}.batches", ROWS_SCHEMA, kept))
         if any(refused):
-            letter_files.append(f"letters-{len(letter_files):05d}.arrow")
-            _spill(join(folder, letter_files[-1]), DROPPED_SCHEMA, map(dropped_to_table, refused))
+            letter_files.append(_spill(folder, f"letters-{len(letter_files):05d}.batches", DROPPED_SCHEMA, refused))
         characters = 0
         for shard in range(num_shards):
             kept[shard].clear()
@@ -148,28 +152,32 @@ def _number_of(row: Row) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest(), "big")
 
 
-def _spill(url: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    with open_write(url) as file, pa.ipc.new_file(file, schema) as writer:
-        for table in tables:
-            # exactly one record batch a shard, so that a shard's number is its place in the file
-            writer.write_batch(table.combine_chunks().to_batches()[0] if len(table) else _empty(schema))
+def _spill(folder: str, name: str, schema: pa.Schema, groups: Iterable[Iterable[Row]]) -> SpillFile:
+    places = array("Q", [0])
+    with open_write(join(folder, name)) as file:
+        for batch in sorted_batches(groups, schema):
+            data = batch.serialize() if len(batch) else b""
+            file.write(data)
+            places.append(places[-1] + len(data))
+        file.write(places.tobytes())
+    return SpillFile(name, places[-1])
 
 
-def _empty(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=schema)
-
-
-def _of_shard(folder: str, names: Sequence[str], shard: int) -> Iterator[pa.Table]:
-    for name in names:
-        with open_read(join(folder, name)) as file:
-            yield pa.Table.from_batches([pa.ipc.open_file(file).get_batch(shard)])
+def _of_shard(folder: str, files: Sequence[SpillFile], shard: int, schema: pa.Schema) -> Iterator[pa.Table]:
+    urls = [join(folder, file.name) for file in files]
+    places = [file.places + 8 * shard for file in files]
+    spans = map(_SPAN.unpack, read_ranges([(url, at, at + _SPAN.size) for url, at in zip(urls, places, strict=True)]))
+    wanted = [(url, begin, end) for url, (begin, end) in zip(urls, spans, strict=True) if end > begin]
+    for data in read_ranges(wanted):
+        yield pa.Table.from_batches([pa.ipc.read_record_batch(pa.py_buffer(data), schema)])
 
 
 def read_rows(spills: Spills, shard: int) -> tuple[list[SourceRow], list[DeadLetter]]:
     """The rows of a shard sorted by id; of rows with the same id the first stays and the others are dropped."""
-    tables = _of_shard(spills.folder, spills.letter_files, shard)
+    tables = _of_shard(spills.folder, spills.letter_files, shard, DROPPED_SCHEMA)
     dropped = [letter for table in tables for letter in table_to_dropped(table)]
-    found = (row for table in _of_shard(spills.folder, spills.row_files, shard) for row in table_to_rows(table))
+    tables = _of_shard(spills.folder, spills.row_files, shard, ROWS_SCHEMA)
+    found = (row for table in tables for row in table_to_rows(table))
     rows, duplicates = without_duplicates(found, name=attrgetter("utterance_id"))
     return rows, [*dropped, *duplicates]
 

@@ -1,6 +1,6 @@
 """Arrow schemas of corpus rows and dead letters, and Parquet files of them whose bytes depend on the rows alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
 from typing import IO, Any
@@ -23,29 +23,28 @@ DROPPED_SCHEMA: pa.Schema = _schema(DeadLetter)
 ROW_GROUP_ROWS = 65_536
 
 
-def _table(records: Iterable[SourceRow] | Iterable[DeadLetter], schema: pa.Schema) -> pa.Table:
-    ordered: list[Any] = sorted(records)
-    return _rows_table(ordered, schema)
-
-
 def _rows_table(records: Sequence[Any], schema: pa.Schema) -> pa.Table:
     arrays = [pa.array([getattr(record, field.name) for record in records], type=field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def rows_to_table(rows: Iterable[SourceRow]) -> pa.Table:
-    """Rows sorted by utterance id, so that the same rows in any order give the same table."""
-    return _table(rows, ROWS_SCHEMA)
+def sorted_batches(groups: Iterable[Iterable[Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """A batch a group, its rows sorted by all their fields: the same in any order give the same batch.
+
+    They are slices of one: building a batch takes longer than a row in it.
+    """
+    ordered: list[list[Any]] = [sorted(group) for group in groups]
+    table = _rows_table([record for group in ordered for record in group], schema)
+    batch = pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], schema=schema)
+    begin = 0
+    for group in ordered:
+        yield batch.slice(begin, len(group))
+        begin += len(group)
 
 
 def table_to_rows(table: pa.Table) -> list[SourceRow]:
     """Raises pyarrow.ArrowInvalid where the columns are not those of ``ROWS_SCHEMA``."""
     return [SourceRow(**values) for values in table.cast(ROWS_SCHEMA).to_pylist()]
-
-
-def dropped_to_table(letters: Iterable[DeadLetter]) -> pa.Table:
-    """Dead letters sorted by all their fields, so that the same letters in any order give the same table."""
-    return _table(letters, DROPPED_SCHEMA)
 
 
 def table_to_dropped(table: pa.Table) -> list[DeadLetter]:

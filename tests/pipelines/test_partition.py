@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipelines.partition import partition, read_rows, tombstone
 from schemas.records import DeadLetter, SourceRow
+from tests.faults.store_server import BUCKET
 from transforms.seeds import shard_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -94,3 +95,18 @@ def test_a_limit_takes_the_first_ids():
     rows = [SourceRow(f"u{n:02}", "a.wav", "text") for n in reversed(range(50))]
     _, shards, _ = parted(rows, num_shards=4, limit=7)
     assert sorted(row.utterance_id for rows, _ in shards for row in rows) == [f"u{n:02}" for n in range(7)]
+
+
+def test_a_shard_of_a_bucket_fetches_its_own_rows_alone(bucket):
+    rows = [SourceRow(f"u{n}", "a.wav", "word " * 50) for n in range(2000)]
+    letters = [DeadLetter(f"l{n}", "ingest", "malformed_row", "-", "failed", "") for n in range(100)]
+    folder = f"s3://{BUCKET}/rows"
+    done = partition([*rows, *letters], folder, num_shards=500, limit=None, rows_in_memory=700)
+    spills = len(done.spills.row_files) + len(done.spills.letter_files)
+    assert spills == 4
+    before, asked = bucket.weather.sent_bytes, bucket.weather.seen["fair"]
+    found, refused = read_rows(done.spills, 7)
+    assert found == sorted(row for row in rows if shard_of(row.utterance_id, num_shards=500) == 7) != []
+    assert refused == sorted(letter for letter in letters if shard_of(letter.utterance_id, num_shards=500) == 7)
+    assert bucket.weather.sent_bytes - before < 1500 * spills + sum(len(row.text) for row in found)
+    assert bucket.weather.seen["fair"] - asked <= 2 * spills
