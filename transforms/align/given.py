@@ -111,8 +111,7 @@ class GivenAligner:
 
     def _read(self, place: Place, utterance_id: str) -> list[GivenWord] | None:
         """None where a line is of another utterance whose id has the same hash."""
-        with self._files.open(place.file) as file:
-            file.seek(place.offset)
+        with self._files.open_at(place) as file:
             text = decode(file.readline() if place.format in ("jsonl", "librispeech") else file.read())
         if place.format == "textgrid":
             return words_of_textgrid(text, tier=self._tier, silences=self._silences)
@@ -125,8 +124,7 @@ class GivenAligner:
         return words_of_json(value, tier=self._tier, silences=self._silences)
 
     def _ctm_lines(self, place: Place, utterance_id: str) -> Iterator[str]:
-        with self._files.open(place.file) as file:
-            file.seek(place.offset)
+        with self._files.open_at(place) as file:
             for raw in file:
                 line = decode(raw).strip()
                 if not line or line.startswith(";;"):

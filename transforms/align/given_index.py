@@ -7,6 +7,7 @@ an entry is a 64-bit hash, a file and a byte offset (20 bytes), and a file's pat
 Ids are compared when a line is read.
 """
 
+import io
 import json
 import unicodedata
 from array import array
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import PurePosixPath
-from typing import IO, Any, cast
+from typing import IO, Any
 from urllib.parse import quote, unquote
 
 import fsspec
@@ -25,6 +26,8 @@ from schemas.errors import UserError
 from transforms.align.given_formats import EXTENSIONS, FileFormat
 
 _HASH_CONTENTS_UP_TO = 10_000
+_WHOLE_BYTES = 1 << 20
+_LINES_BYTES = 1 << 14
 _SHARED: tuple[FileFormat, ...] = ("ctm", "jsonl", "librispeech")
 
 
@@ -82,7 +85,18 @@ class GivenFiles:
         return None
 
     def open(self, file: str) -> IO[bytes]:
-        return cast(IO[bytes], self._fs.open(file, "rb"))
+        """To read from its beginning on."""
+        return self._buffered(file, _WHOLE_BYTES, {})
+
+    def open_at(self, place: Place) -> IO[bytes]:
+        """To read a few lines, or the little that there is; from a bucket no more is fetched ahead."""
+        file = self._buffered(place.file, _LINES_BYTES, {"block_size": _LINES_BYTES, "cache_type": "none"})
+        file.seek(place.offset)
+        return file
+
+    def _buffered(self, file: str, size: int, options: dict[str, Any]) -> IO[bytes]:
+        # fsspec's own files of a bucket look for a line's end by copying a block for each line
+        return io.BufferedReader(self._fs.open(file, "rb", **options), size)
 
     def digest(self) -> str:
         """Of the files' names and contents; of names and sizes where there are more than 10,000."""
