@@ -375,8 +375,8 @@ def _read_row_group(url: str, row: int) -> tuple[int, pa.ChunkedArray]:
     """First row of the row group that holds ``row``, and the encoded audio of all its rows. No other column is read."""
     filesystem, path = audio_file_system(url)
     try:
-        with filesystem.open(path, "rb") as source:
-            file = pq.ParquetFile(source)
+        with filesystem.open(path, "rb", cache_type="none") as source:
+            file = pq.ParquetFile(source, pre_buffer=True)
             column = parquet_audio_column(file.schema_arrow)
             leaf = f"{column}.bytes" if _holds_bytes(file.schema_arrow.field(column).type) else column
             first = 0

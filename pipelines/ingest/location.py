@@ -66,19 +66,21 @@ class Location:
                 raise
             raise TransientError(f"{option}: cannot reach {self.url}: {' '.join(str(error).split())}") from error
 
-    def open(self, name: str = "", *, compression: str | None = None) -> IO[bytes]:
+    def open(self, name: str = "", *, compression: str | None = None, scattered: bool = False) -> IO[bytes]:
+        """``scattered`` is for what is read in pieces far apart, between which nothing need be fetched."""
+        options = {"cache_type": "none"} if scattered else {}
         path = f"{self.root}/{name}" if name else self.root
         # an object store's own files know no bound for a line, and look for its end a block at a time
-        return io.BufferedReader(self.filesystem.open(path, "rb", compression=compression), _BUFFER_BYTES)
+        return io.BufferedReader(self.filesystem.open(path, "rb", compression=compression, **options), _BUFFER_BYTES)
 
-    def open_listed(self, name: str, *, compression: str | None = None) -> IO[bytes]:
+    def open_listed(self, name: str, *, compression: str | None = None, scattered: bool = False) -> IO[bytes]:
         """Open what holds rows.
 
         Raises:
             UserError: It is a folder, or there is no permission to read it.
         """
         try:
-            return self.open(name, compression=compression)
+            return self.open(name, compression=compression, scattered=scattered)
         except (PermissionError, IsADirectoryError) as error:
             reason = error.strerror or error
             raise UserError(f"ingest.path: cannot read {self.url_of(name)}: {reason}; name a file") from error

@@ -25,7 +25,7 @@ def read_parquet(config: ParquetConfig, *, needs_text: bool = True) -> Iterator[
     location, names = matching_files(config.path, option="ingest.path", extension=".parquet")
     for name in names:
         url = location.url_of(name)
-        with location.open_listed(name) as source:
+        with location.open_listed(name, scattered=True) as source:
             try:
                 file = pq.ParquetFile(source)
                 audio = parquet_audio_column(file.schema_arrow)

@@ -1,11 +1,16 @@
 """Every layout in a bucket, behind a real HTTP server."""
 
 import gzip
+import random
+from hashlib import sha256
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.faults.store_server import BUCKET
 from tests.pipelines.ingest.corpora import PROMPTS, assert_is_corpus, audio, parquet, read, rows, table_text
+from transforms.audio import AudioReader
 
 ROOT = f"s3://{BUCKET}"
 
@@ -44,6 +49,22 @@ def test_a_folder(bucket):
     for name, text in PROMPTS:
         bucket.put(f"folder/{name}.txt", text.encode())
     assert_is_corpus(read(kind="folder", path=f"{ROOT}/folder"))
+
+
+def test_listing_parquet_and_reading_a_row_fetch_little_more_than_the_rows(bucket, tmp_path):
+    clip = random.Random(1).randbytes(400_000)
+    clips = pa.array([{"bytes": clip, "path": f"{n}.flac"} for n in range(50)])
+    pq.write_table(
+        pa.table({"audio": clips, "text": ["x"] * 50}), tmp_path / "b.parquet", row_group_size=5, use_dictionary=False
+    )
+    bucket.put("large/b.parquet", (tmp_path / "b.parquet").read_bytes())
+    before = bucket.weather.sent_bytes
+    found = rows(read(kind="parquet", path=f"{ROOT}/large/b.parquet"))
+    assert len(found) == 50
+    assert bucket.weather.sent_bytes - before < 12 << 20  # of 20 MB
+    before = bucket.weather.sent_bytes
+    assert AudioReader().digest(next(row for row in found if row.audio_row == 7)) == sha256(clip).hexdigest()
+    assert bucket.weather.sent_bytes - before < 5 * len(clip) + 100_000
 
 
 def test_parquet(bucket, tmp_path):
