@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from struct import Struct
 from typing import IO
 
-from pipelines.files import open_read
+from pipelines.files import open_exactly
 from schemas.errors import UserError
 
 MEND = "`plait verify` finds damaged shards, `plait run` makes them again"
@@ -41,7 +41,7 @@ def read_members(url: str, *, suffixes: Collection[str]) -> Iterator[tuple[str, 
         UserError: There is no such file, the tar ends in the middle, or a header is none.
     """
     try:
-        with open_read(url) as file:
+        with open_exactly(url) as file:
             yield from _members(file, url, suffixes)
     except FileNotFoundError as error:
         raise UserError(f"{url}: no such file; {MEND}") from error
