@@ -58,7 +58,9 @@ class Decode:
 
         def decode(row: SourceRow) -> Utterance:
             if self.needs_text and not row.text.strip():
-                raise RecordError("empty_transcript", "the transcript is empty; align: null takes speech alone", outcome="filtered")
+                raise RecordError(
+                    "empty_transcript", "the transcript is empty; align: null takes speech alone", outcome="filtered"
+                )
             waveform, digest = reader.decode(row)
             return Utterance(row, waveform, digest)
 
