@@ -173,6 +173,8 @@ def is_shouted(text: str) -> bool:
 
 
 def _slot_at(text: str, position: int, rules: Sequence[Rule]) -> Slot | None:
+    if text[position : position + 1].isspace():  # nothing begins with a blank, and every fifth character is one
+        return None
     tag = tag_at(text, position)
     if tag is not None:
         return tag
