@@ -2,9 +2,11 @@
 
 On a disk the lock is the kernel's (``flock``): it ends with its process, however that dies. An object store has no
 such thing; there the lock is an object that its owner writes anew every few seconds. A lock that has not changed for
-a while belongs to a run that is dead and is taken over; an owner that finds another's name in it stops.
+a while belongs to a run that is dead and is taken over; an owner that finds another's name in it stops. A disk whose
+file system knows no ``flock`` (Lustre without its option, some of FUSE) has such a lock too.
 """
 
+import errno
 import json
 import os
 import socket
@@ -13,15 +15,17 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from pipelines.files import exists, file_system, join, local_path, patiently, read_text, remove
 from schemas.errors import EngineError, TransientError, UserError
 
-LOCK = ".lock"
+LOCK, LEASE = ".lock", ".lease"
 BEAT_S = 10.0
 DEAD_AFTER_S = 45.0
+_NO_FLOCK = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 
 Check = Callable[[], None]
 
@@ -34,19 +38,29 @@ def lock(folder: str, *, beat_s: float = BEAT_S, dead_after_s: float = DEAD_AFTE
         UserError: Another run holds it.
     """
     path = local_path(folder)
-    if path is None:
-        with _lease(join(folder, LOCK), beat_s, dead_after_s) as check:
+    held = None if path is None else _flocked(path)
+    if held is None:
+        with _lease(join(folder, LOCK) if path is None else str(path / LEASE), beat_s, dead_after_s) as check:
             yield check
         return
-    held = FileLock(path / LOCK)
-    try:
-        held.acquire(timeout=0)
-    except Timeout as error:
-        raise _taken(folder) from error
     try:
         yield lambda: None
     finally:
         held.release()
+
+
+def _flocked(path: Path) -> BaseFileLock | None:
+    """None where the file system knows no such locks."""
+    held = FileLock(path / LOCK, fallback_to_soft=False)  # a soft lock outlives a run that is killed
+    try:
+        held.acquire(timeout=0)
+    except Timeout as error:
+        raise _taken(str(path)) from error
+    except OSError as error:
+        if error.errno in _NO_FLOCK:
+            return None
+        raise
+    return held
 
 
 def _taken(folder: str) -> UserError:
@@ -59,7 +73,7 @@ def _lease(url: str, beat_s: float, dead_after_s: float) -> Iterator[Check]:
     beats = 0
 
     def text() -> bytes:
-        return json.dumps({"owner": name, "beat": beats}).encode()
+        return json.dumps({"owner": name, "processes": _processes(), "beat": beats}).encode()
 
     if not _create(url, text()):
         _wait_for_death(url, dead_after_s)
@@ -81,7 +95,7 @@ def _lease(url: str, beat_s: float, dead_after_s: float) -> Iterator[Check]:
                     return
                 beats += 1
                 _put(url, text())
-            except TransientError:
+            except (TransientError, OSError):
                 continue  # an outage: the next beat tells whether somebody took the folder over meanwhile
 
     check()
@@ -123,6 +137,12 @@ def _create_alone(url: str, data: bytes) -> bool:
 
 
 def _put(url: str, data: bytes) -> None:
+    local = local_path(url)
+    if local is not None:  # whole at once: others read it
+        fresh = local.with_name(f"{local.name}-{os.getpid()}")
+        fresh.write_bytes(data)
+        fresh.replace(local)
+        return
     filesystem, path = file_system(url)
     patiently(url, lambda: filesystem.pipe_file(path, data))
 
@@ -141,11 +161,12 @@ def _owner(url: str) -> str:
 
 
 def _wait_for_death(url: str, dead_after_s: float) -> None:
-    """Return once the lock's owner is dead: its process is gone from this machine, or it gave no sign for a while."""
+    """Return once the lock's owner is dead: its process is gone from among those that we see, or it gave no sign for a
+    while."""
     seen, since, told = "", time.monotonic(), False
     while now := _read(url):
-        host, pid, _ = json.loads(now)["owner"].split(":")
-        if host == socket.gethostname() and not _alive(int(pid)):
+        said = json.loads(now)
+        if said.get("processes") == _processes() != "" and not _alive(int(said["owner"].split(":")[1])):
             return
         if now != seen:
             if seen:
@@ -157,6 +178,15 @@ def _wait_for_death(url: str, dead_after_s: float) -> None:
             print(f"{url}: left by another run; waiting {dead_after_s:.0f} s for a sign of life", flush=True)
             told = True
         time.sleep(min(1.0, dead_after_s / 10))
+
+
+def _processes() -> str:
+    """Which processes our numbers are of: two containers may share the name of their host, and not these."""
+    try:
+        booted = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{booted}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:  # not Linux: then a lock's silence alone tells
+        return ""
 
 
 def _alive(pid: int) -> bool:

@@ -1,6 +1,9 @@
 """Of two runs on one folder, one works."""
 
+import errno
+import fcntl
 import json
+import os
 import socket
 import threading
 import time
@@ -30,8 +33,8 @@ def held(folder: str):
     return lock(folder, beat_s=BEAT_S, dead_after_s=DEAD_AFTER_S)
 
 
-def left_by(folder: str, *, host: str, pid: int) -> None:
-    write_text(f"{folder}/.lock", json.dumps({"owner": f"{host}:{pid}:0", "beat": 7}))
+def left_by(folder: str, *, host: str, pid: int, processes: str = "elsewhere") -> None:
+    write_text(f"{folder}/.lock", json.dumps({"owner": f"{host}:{pid}:0", "processes": processes, "beat": 7}))
 
 
 def test_a_second_run_on_a_store_is_refused_while_the_first_lives(folder, capsys):
@@ -50,7 +53,7 @@ def test_one_after_the_other_is_fine(folder):
 
 
 def test_the_lock_of_a_process_that_is_gone_from_this_machine_is_taken_over_at_once(folder):
-    left_by(folder, host=socket.gethostname(), pid=DEAD_PID)
+    left_by(folder, host=socket.gethostname(), pid=DEAD_PID, processes=pipelines.lock._processes())
     began = time.monotonic()
     with lock(folder, beat_s=BEAT_S, dead_after_s=60) as still_ours:
         still_ours()
@@ -63,6 +66,32 @@ def test_the_lock_of_another_machine_is_taken_over_when_it_gave_no_sign(folder):
     with held(folder) as still_ours:
         still_ours()
     assert time.monotonic() - began >= DEAD_AFTER_S
+
+
+def test_a_container_with_our_hosts_name_is_not_known_to_be_dead(folder):
+    left_by(folder, host=socket.gethostname(), pid=DEAD_PID)
+    began = time.monotonic()
+    with held(folder) as still_ours:
+        still_ours()
+    assert time.monotonic() - began >= DEAD_AFTER_S
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_a_disk_without_flock_has_a_lock_that_a_killed_run_does_not_leave_for_ever(tmp_path, monkeypatch, code):
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    folder = str(tmp_path)
+    with held(folder) as still_ours:
+        time.sleep(3 * BEAT_S)
+        still_ours()
+        with pytest.raises(UserError, match="another run writes"), lock(folder, beat_s=BEAT_S, dead_after_s=10):
+            pass
+    assert not exists(f"{folder}/.lease")
+    write_text(f"{folder}/.lease", json.dumps({"owner": "elsewhere:1:0", "processes": "elsewhere", "beat": 7}))
+    with held(folder) as still_ours:
+        still_ours()
 
 
 def test_an_owner_that_lost_its_lock_stops_and_leaves_the_others(folder):
@@ -112,7 +141,7 @@ def test_a_lock_that_goes_while_it_is_read_is_no_error(folder, monkeypatch):
 
 
 def test_two_runs_that_take_over_at_once_leave_one(folder):
-    left_by(folder, host=socket.gethostname(), pid=DEAD_PID)
+    left_by(folder, host=socket.gethostname(), pid=DEAD_PID, processes=pipelines.lock._processes())
     outcomes: list[str] = []
     start = threading.Barrier(2)
 
