@@ -36,6 +36,7 @@ POLL_S = 0.5
 CLOUD_RUNNERS = frozenset({"DataflowRunner"})
 DROPPED = "dropped"
 _STOP = "stop"
+_BEGUN = "begun"
 
 
 class _Opened:
@@ -50,20 +51,22 @@ class ProcessShard(beam.DoFn):  # type: ignore[misc]
     """A shard number in; its result out, and its dead letters as the output ``dropped``.
 
     Args:
-        stop: URL of a file whose presence means that the driver wants no more.
+        results: Folder of the driver: a file ``stop`` there means that it wants no more, and one in ``begun`` says what
+            a worker that died was at.
     """
 
-    def __init__(self, job: ShardJob[Any], stop: str) -> None:
-        self.job, self.stop = job, stop
+    def __init__(self, job: ShardJob[Any], results: str) -> None:
+        self.job, self.results = job, results
         self._shared = Shared()
 
     def setup(self) -> None:
         self.opened = self._shared.acquire(lambda: _Opened(self.job))
 
     def process(self, shard: int) -> Iterator[Any]:
-        if exists(self.stop):
+        if exists(join(self.results, _STOP)):
             return
         with self.opened.turn:
+            write_bytes(join(self.results, _BEGUN, f"{shard:05d}"), b"")
             result = self.opened.work(shard, _count)
         yield result  # what follows in the bundle needs no turn
         for letter in self.job.dead_letters(shard):
@@ -101,7 +104,7 @@ def build(pipeline: beam.Pipeline, job: ShardJob[Any], shards: Sequence[int], re
         pipeline
         | "Shards" >> beam.Create(list(shards))
         | "Spread" >> beam.Reshuffle()
-        | "ProcessShard" >> beam.ParDo(ProcessShard(job, join(results, _STOP))).with_outputs(DROPPED, main="results")
+        | "ProcessShard" >> beam.ParDo(ProcessShard(job, results)).with_outputs(DROPPED, main="results")
     )
     (
         done.results
@@ -183,12 +186,19 @@ class BeamEngine:
                 names = names_in(results)
                 listing_s = time.monotonic() - began
                 for name in names:
-                    if name not in seen and name != _STOP:
+                    if name not in seen and name not in (_STOP, _BEGUN):
                         seen.add(name)
                         yield pickle.loads(read_bytes(join(results, name)))  # noqa: S301 (our own workers wrote it)
                 if over:
                     break
-            running.raise_error()
+            try:
+                running.raise_error()
+            except EOFError as error:
+                begun = [int(name) for name in names_in(join(results, _BEGUN)) if name not in seen]
+                raise EngineError(
+                    f"a worker process died at {', '.join(map(job.name_of, begun)) or 'its start'} (out of memory, or "
+                    "killed); what is finished is kept, run again to resume"
+                ) from error
             if len(seen) < len(shards):
                 raise EngineError(f"beam: {len(shards) - len(seen)} shards gave no result; run again to resume")
         finally:

@@ -13,7 +13,6 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.engines.worker import end_with_parent, own_error
-from schemas.errors import EngineError
 
 Build = Callable[[beam.Pipeline], None]
 """Adds the work to a pipeline; picklable."""
@@ -80,13 +79,8 @@ class RunningInProcess:
         self._process.join()
 
     def raise_error(self) -> None:
-        """Raises what the pipeline raised, or EngineError where it ended without a word."""
-        try:
-            error = self._answer.recv()
-        except EOFError:
-            error = EngineError(
-                "a worker process died (out of memory, or killed); what is finished is kept, run again to resume"
-            )
+        """Raises what the pipeline raised, or EOFError where it ended with a worker, without a word."""
+        error = self._answer.recv()
         if error is not None:
             raise error
 

@@ -17,7 +17,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from pipelines.config import BeamEngineConfig
 from pipelines.engines.beam import DROPPED, BeamEngine, ProcessShard, build
 from pipelines.yaml_config import read_yaml, validate
-from schemas.errors import UserError
+from schemas.errors import EngineError, UserError
 from tests.fake_job import FakeJob
 
 RUNNERS = ("dataflow", "flink", "spark")
@@ -160,9 +160,7 @@ def test_results_and_dead_letters_are_outputs(tmp_path):
         done = (
             pipeline
             | beam.Create(list(range(6)))
-            | beam.ParDo(ProcessShard(FakeJob(str(notes)), str(tmp_path / "stop"))).with_outputs(
-                DROPPED, main="results"
-            )
+            | beam.ParDo(ProcessShard(FakeJob(str(notes)), str(tmp_path))).with_outputs(DROPPED, main="results")
         )
         assert_that(done.results | beam.Map(lambda r: r.shard), equal_to(list(range(6))), label="results")
         assert_that(done[DROPPED] | beam.Map(lambda d: d.utterance_id), equal_to(["u1", "u3", "u5"]), label="dropped")
@@ -171,7 +169,7 @@ def test_results_and_dead_letters_are_outputs(tmp_path):
 def test_a_stopped_run_starts_no_further_shard(tmp_path):
     (tmp_path / "stop").touch()
     with LocalPipeline() as pipeline:
-        done = pipeline | beam.Create([0, 1]) | beam.ParDo(ProcessShard(FakeJob(str(tmp_path)), str(tmp_path / "stop")))
+        done = pipeline | beam.Create([0, 1]) | beam.ParDo(ProcessShard(FakeJob(str(tmp_path)), str(tmp_path)))
         assert_that(done, equal_to([]))
 
 
@@ -198,3 +196,9 @@ def test_an_error_of_ours_comes_back_as_itself(tmp_path, workers):
 def test_shard_numbers_encode_the_same_everywhere():
     assert coders.VarIntCoder().is_deterministic()
     assert isinstance(coders.VarIntCoder().get_impl(), coder_impl.VarIntCoderImpl)
+
+
+def test_a_worker_that_dies_is_told_with_what_was_begun(tmp_path):
+    job = FakeJob(str(tmp_path), deadly=3)
+    with pytest.raises(EngineError, match=r"^a worker process died at (shard-\d, )*shard-3"):
+        list(BeamEngine(2, str(tmp_path / "work")).run(job, [3], lambda _: None))
