@@ -30,6 +30,7 @@ from transforms.align.protocol import Alignment
 from transforms.backend import BackendConfig, digest_json
 from transforms.text.verbalise import slots
 
+_READING_VERSION = 2  # since 2, the channels of a CTM are not mixed
 MAX_OVERLAP_SAMPLES = SAMPLE_RATE_HZ // 50
 MAX_PAST_END_SAMPLES = SAMPLE_RATE_HZ // 10
 
@@ -55,7 +56,8 @@ class GivenConfig(BackendConfig):
     @property
     def fingerprint(self) -> str:
         """Of the files too: other times give another fingerprint, wherever the files lie."""
-        return digest_json({"config": self.model_dump(exclude={"path"}), "files": _digest(self.path, self._format)})
+        files = _digest(self.path, self._format)
+        return digest_json({"config": self.model_dump(exclude={"path"}), "files": files, "reading": _READING_VERSION})
 
     @property
     def _format(self) -> FileFormat | None:

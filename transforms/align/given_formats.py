@@ -64,17 +64,25 @@ def words_of_textgrid(text: str, *, tier: str | None, silences: frozenset[str]) 
 
 
 def words_of_ctm(lines: Iterable[str], *, silences: frozenset[str]) -> list[GivenWord]:
-    """``utterance channel start duration word [confidence]``, one word a line, of one utterance."""
-    words = []
+    """``utterance channel start duration word [confidence]``, one word a line, of one utterance.
+
+    Raises:
+        RecordError: ``given_unreadable``; ``given_ambiguous`` where several channels have words: they are apart in
+            time only by chance, and the recording is aligned as one.
+    """
+    words_of: dict[str, list[GivenWord]] = {}
     for line in lines:
         fields = line.split()
         try:
             start, duration = float(fields[2]), float(fields[3])
             score = float(fields[5]) if len(fields) > 5 and fields[5] != "NA" else 1.0
-            words.append(GivenWord(fields[4], start, start + duration, score))
+            words_of.setdefault(fields[1], []).append(GivenWord(fields[4], start, start + duration, score))
         except (IndexError, ValueError) as error:
             raise RecordError("given_unreadable", f"not a line of a CTM: {line.strip()!r}") from error
-    return without_pauses(words, silences)
+    spoken = {channel: found for channel, words in words_of.items() if (found := without_pauses(words, silences))}
+    if len(spoken) > 1:
+        raise RecordError("given_ambiguous", f"the CTM has words in the channels {' and '.join(sorted(spoken))}")
+    return next(iter(spoken.values()), [])
 
 
 def words_of_librispeech(line: str, *, silences: frozenset[str]) -> list[GivenWord]:

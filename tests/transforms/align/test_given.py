@@ -157,6 +157,17 @@ def test_an_utterance_may_lie_in_two_runs_of_a_ctm(tmp_path):
     assert aligned(tmp_path) == HELLO
 
 
+def test_a_ctm_of_two_channels_is_two_speakers(tmp_path):
+    """Only one of them may have words."""
+    file = tmp_path / "all.ctm"
+    file.write_text("a A 0.1 0.35 hello\na B 0.2 0.2 <eps>\na A 0.5 0.5 world\n")
+    assert aligned(tmp_path) == HELLO
+    file.write_text("a A 0.1 0.35 hello\na B 0.5 0.5 world\n")
+    with pytest.raises(RecordError, match="channels A and B") as caught:
+        aligned(tmp_path)
+    assert caught.value.code == "given_ambiguous"
+
+
 def test_librispeech_alignments_lines(tmp_path):
     line = 'a ",HELLO,,WORLD," "0.100,0.450,0.500,1.000,1.000"\n'
     (tmp_path / "84-1.alignment.txt").write_text('z "X" "1.0"\n' + line)
