@@ -243,10 +243,16 @@ def open_write(url: str) -> Iterator[IO[bytes]]:
     path = local_path(url)
     if path is None:
         filesystem, remote = file_system(url)
-        with tempfile.NamedTemporaryFile(prefix="plait-") as whole:
-            yield cast(IO[bytes], whole)
-            whole.flush()
-            patiently(url, lambda: filesystem.put_file(whole.name, remote))
+        try:
+            with tempfile.NamedTemporaryFile(prefix="plait-") as whole:
+                yield cast(IO[bytes], whole)
+                whole.flush()
+                patiently(url, lambda: filesystem.put_file(whole.name, remote))
+        except OSError as error:
+            if error.errno in _FULL:
+                held = f"{error.strerror} in {tempfile.gettempdir()}, which holds it until it is whole"
+                raise EngineError(f"cannot write {url}: {held}; set TMPDIR to a larger disk") from error
+            raise
         return
     partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
     try:
