@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from pipelines.files import exists
+from pipelines.files import exists, fetch_folder, join, local_path
 from pipelines.store import ShardSet, id_of, key_of, parse_sequence, parse_utterance, read_samples
 from schemas.errors import UserError
 from schemas.manifest import TRAINING_SHARDS
@@ -23,28 +24,30 @@ def inspect(shard: str, key: str | None, *, limit: int) -> Iterator[str]:
         raise UserError(f"{shard}: no such shard; give the path of a .tar")
     if not shard.endswith(".tar"):
         raise UserError(f"{shard}: no shard; give the path of a .tar")
-    folder = str(Path(shard).parent)
+    folder, _, name = str(local_path(shard) or shard).rpartition("/")
     manifest = ShardSet(folder).manifest
-    entry = next((entry for entry in manifest.shards if entry.name == Path(shard).name), None)
+    entry = next((entry for entry in manifest.shards if entry.name == name), None)
     if entry is None:
         raise UserError(f"{shard}: the manifest in {folder} knows no such shard; give one of a run's own")
     if entry.records == 0:
         yield "0 records"
     shown = 0
-    for utterance_id, sample in read_samples(shard):
-        if key is not None and key not in (utterance_id, key_of(utterance_id)):
-            continue
+    with TemporaryDirectory() as temporary:
         if manifest.format == TRAINING_SHARDS:
             layout = VocabularyLayout.from_json(manifest.details["layout"])
-            tokenizer = Path(folder).parent.parent / "tokenizer"
-            yield from sequence_lines(parse_sequence(sample), layout, str(tokenizer))
-        else:
-            yield from utterance_lines(parse_utterance(sample))
-        yield ""
-        shown += 1
-        if shown == limit and key is None:
-            yield f"... {entry.records - shown} more"
-            break
+            tokenizer = fetch_folder(join(folder.rsplit("/", 2)[0], "tokenizer"), Path(temporary))
+        for utterance_id, sample in read_samples(shard):
+            if key is not None and key not in (utterance_id, key_of(utterance_id)):
+                continue
+            if manifest.format == TRAINING_SHARDS:
+                yield from sequence_lines(parse_sequence(sample), layout, str(tokenizer))
+            else:
+                yield from utterance_lines(parse_utterance(sample))
+            yield ""
+            shown += 1
+            if shown == limit and key is None:
+                yield f"... {entry.records - shown} more"
+                break
     if shown == 0 and key is not None:
         raise UserError(f"{shard}: no record with the key {id_of(key)!r}")
 
