@@ -66,12 +66,16 @@ class Location:
                 raise
             raise TransientError(f"{option}: cannot reach {self.url}: {' '.join(str(error).split())}") from error
 
+    def _path(self, name: str) -> str:
+        return f"{self.root}/{name}" if name else self.root
+
     def open(self, name: str = "", *, compression: str | None = None, scattered: bool = False) -> IO[bytes]:
         """``scattered`` is for what is read in pieces far apart, between which nothing need be fetched."""
         options = {"cache_type": "none"} if scattered else {}
-        path = f"{self.root}/{name}" if name else self.root
         # an object store's own files know no bound for a line, and look for its end a block at a time
-        return io.BufferedReader(self.filesystem.open(path, "rb", compression=compression, **options), _BUFFER_BYTES)
+        return io.BufferedReader(
+            self.filesystem.open(self._path(name), "rb", compression=compression, **options), _BUFFER_BYTES
+        )
 
     def open_listed(self, name: str, *, compression: str | None = None, scattered: bool = False) -> IO[bytes]:
         """Open what holds rows.
@@ -105,10 +109,15 @@ class Location:
 
     def _listed(self, folder: str) -> list[dict[str, Any]]:
         try:
-            path = f"{self.root}/{folder}" if folder else self.root or "/"
-            return cast(list[dict[str, Any]], self.filesystem.ls(path, detail=True))
+            return cast(list[dict[str, Any]], self.filesystem.ls(self._path(folder) or "/", detail=True))
         except PermissionError as error:
             raise UserError(f"ingest.path: no permission to list {self.url_of(folder)}") from error
+
+    def _behind_double_slash(self, folder: str) -> list[str]:
+        """Names in a folder that begin with a slash, as a bucket's may: an empty name is no folder to be listed."""
+        start = len(self._path(folder)) + 1
+        names = (str(path)[start:] for path in self.filesystem.find(self._path(folder)))
+        return [name for name in names if name.startswith("/") and "/." not in name and not name.endswith("/")]
 
     def folders(self) -> Iterator[tuple[str, list[str]]]:
         """Relative name of each folder below and including this one, with its sorted files; hidden ones left out.
@@ -122,6 +131,9 @@ class Location:
             files: list[str] = []
             folders: dict[str, tuple[str, ...]] = {}
             for entry in self._listed(folder):
+                if entry["type"] == "directory" and str(entry["name"]).rstrip("/") == self._path(folder):
+                    files += self._behind_double_slash(folder)
+                    continue
                 base = str(entry["name"]).rstrip("/").rpartition("/")[2]
                 if not base or base.startswith("."):
                     continue

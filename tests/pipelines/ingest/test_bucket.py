@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.store_server import BUCKET
 from tests.pipelines.ingest.corpora import PROMPTS, assert_is_corpus, audio, parquet, read, rows, table_text
-from transforms.audio import AudioReader
+from transforms.audio import AudioReader, decode
 
 ROOT = f"s3://{BUCKET}"
 
@@ -49,6 +49,18 @@ def test_a_folder(bucket):
     for name, text in PROMPTS:
         bucket.put(f"folder/{name}.txt", text.encode())
     assert_is_corpus(read(kind="folder", path=f"{ROOT}/folder"))
+
+
+def test_names_with_a_double_slash_are_read(bucket):
+    names = ("a", "sub/c", "sub//b", "sub//x/e", "/f")
+    for name in (*names, "sub//.hidden"):
+        bucket.put(f"double/{name}.flac", audio("added"))
+        bucket.put(f"double/{name}.txt", name.encode())
+    bucket.put("double/sub/", b"")
+    found = rows(read(kind="folder", path=f"{ROOT}/double"))
+    assert {row.utterance_id: row.text for row in found} == {name: name for name in names}
+    assert len(found) == len(names)
+    assert {len(decode(row)[0]) for row in found} == {len(decode(found[0])[0])}
 
 
 def test_listing_parquet_and_reading_a_row_fetch_little_more_than_the_rows(bucket, tmp_path):
