@@ -11,12 +11,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from glob import has_magic
-from itertools import starmap
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -31,6 +31,7 @@ _AT_ONCE = 16  # requests to an object store
 _PAUSES_S = (0.5, 2.0, 8.0)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -194,13 +195,24 @@ def read_text(url: str) -> str:
     return read_bytes(url).decode("utf-8")
 
 
-def read_many(urls: list[str]) -> Iterator[bytes]:
-    """What many small files hold, in order; from an object store, some are fetched ahead."""
-    if not urls or local_path(urls[0]) is not None:
-        yield from map(read_bytes, urls)
+def map_ahead(url: str, work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+    """Work on each item, in order; where the URL is an object store's, on some at once and a bounded number ahead."""
+    if local_path(url) is not None:
+        yield from map(work, items)
         return
+    coming: deque[Future[T]] = deque()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(read_bytes, urls)
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > 4 * _AT_ONCE:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def read_many(urls: list[str]) -> Iterator[bytes]:
+    """What many small files hold, in order."""
+    return map_ahead(urls[0], read_bytes, urls) if urls else iter(())
 
 
 def read_range(url: str, begin: int, end: int) -> bytes:
@@ -210,12 +222,8 @@ def read_range(url: str, begin: int, end: int) -> bytes:
 
 
 def read_ranges(ranges: Sequence[tuple[str, int, int]]) -> Iterator[bytes]:
-    """``read_range`` of many, in order; from an object store, some are fetched ahead."""
-    if not ranges or local_path(ranges[0][0]) is not None:
-        yield from starmap(read_range, ranges)
-        return
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(read_range, *zip(*ranges, strict=True))
+    """``read_range`` of many, in order."""
+    return map_ahead(ranges[0][0], lambda span: read_range(*span), ranges) if ranges else iter(())
 
 
 @contextmanager

@@ -96,8 +96,9 @@ class Location:
             RecordError: It is a folder, a pipe, a socket, a device or a link to nowhere; to open some of these blocks.
         """
         try:
-            kind = str(self.filesystem.info(f"{self.root}/{name}")["type"])
-            if kind != "file":
+            # a store lists nothing else, and each question is a request
+            local = local_path(self.url) is not None
+            if local and str(self.filesystem.info(self._path(name))["type"]) != "file":
                 raise RecordError("unreadable_text", f"{name} is no file")
             return self.open(name)
         except FileNotFoundError as error:

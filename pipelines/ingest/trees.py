@@ -4,8 +4,10 @@ Listing is folder by folder; memory is that of the largest folder. Hidden files 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import IO
 
+from pipelines.files import map_ahead
 from pipelines.ingest.config import FolderConfig, LibriSpeechConfig
 from pipelines.ingest.location import AUDIO_EXTENSIONS, Location, extension_of, stem
 from pipelines.ingest.rows import MAX_LINE_BYTES, bounded_lines, decode_text, make_letter, make_row
@@ -43,6 +45,11 @@ def read_folder(config: FolderConfig) -> Iterator[SourceRow | DeadLetter]:
         UserError: No such folder.
     """
     location = _open_folder(config.path)
+    return map_ahead(config.path, partial(_row_of_files, config, location), _files_by_stem(location))
+
+
+def _files_by_stem(location: Location) -> Iterator[DeadLetter | tuple[str, str | None, str | None]]:
+    """Path without an extension, and audio and text of that name."""
     for folder, files in location.folders():
         prefix = f"{folder}/" if folder else ""
         texts = {stem(base): base for base in files if extension_of(base) == "txt"}
@@ -50,15 +57,25 @@ def read_folder(config: FolderConfig) -> Iterator[SourceRow | DeadLetter]:
         for base in rest:
             yield _ambiguous(location, prefix + base, audio[stem(base)])
         for name in sorted(audio.keys() | texts.keys()):
-            url = location.url_of(prefix + audio.get(name, name))
-            try:
-                text = ""
-                if name in texts:
-                    with location.open_file(prefix + texts[name]) as file:
-                        text = decode_text(_whole(file).removeprefix(b"\xef\xbb\xbf")).strip()
-                yield make_row(config, utterance_id=prefix + name, audio=url, text=text)
-            except RecordError as error:
-                yield make_letter(prefix + texts.get(name, name), error, audio=url)
+            found, text = audio.get(name), texts.get(name)
+            yield prefix + name, found and prefix + found, text and prefix + text
+
+
+def _row_of_files(
+    config: FolderConfig, location: Location, item: DeadLetter | tuple[str, str | None, str | None]
+) -> SourceRow | DeadLetter:
+    if isinstance(item, DeadLetter):
+        return item
+    name, audio, text_file = item
+    url = location.url_of(audio or name)
+    try:
+        text = ""
+        if text_file is not None:
+            with location.open_file(text_file) as file:
+                text = decode_text(_whole(file).removeprefix(b"\xef\xbb\xbf")).strip()
+        return make_row(config, utterance_id=name, audio=url, text=text)
+    except RecordError as error:
+        return make_letter(text_file or name, error, audio=url)
 
 
 def _whole(file: IO[bytes]) -> bytes:

@@ -51,6 +51,17 @@ def test_a_folder(bucket):
     assert_is_corpus(read(kind="folder", path=f"{ROOT}/folder"))
 
 
+def test_a_row_of_a_folder_costs_two_requests_and_rows_keep_their_order(bucket):
+    names = [f"{n:03d}" for n in range(150)]
+    for name in names:
+        bucket.put(f"many/{name}.wav", b"RIFF")
+        bucket.put(f"many/{name}.txt", name.encode() * (name != "007"))
+    asked = bucket.weather.seen["fair"]
+    found = read(kind="folder", path=f"{ROOT}/many")
+    assert [(row.utterance_id, row.text) for row in found] == [(n, n * (n != "007")) for n in names]
+    assert bucket.weather.seen["fair"] - asked <= 2 * len(names) + 5
+
+
 def test_names_with_a_double_slash_are_read(bucket):
     names = ("a", "sub/c", "sub//b", "sub//x/e", "/f")
     for name in (*names, "sub//.hidden"):
