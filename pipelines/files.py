@@ -233,14 +233,6 @@ def open_read(url: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def open_exactly(url: str) -> Iterator[IO[bytes]]:
-    """To read pieces of a file that lie far apart: from an object store nothing is fetched beyond what is asked for."""
-    filesystem, path = file_system(url)
-    with filesystem.open(path, "rb", cache_type="none") as file:
-        yield cast(IO[bytes], file)
-
-
-@contextmanager
 def open_write(url: str) -> Iterator[IO[bytes]]:
     """A binary file that takes its name when the block ends without an error.
 

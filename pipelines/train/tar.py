@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from struct import Struct
 from typing import IO
 
-from pipelines.files import open_exactly
+from pipelines.files import open_read
 from schemas.errors import UserError
 
 MEND = "`plait verify` finds damaged shards, `plait run` makes them again"
@@ -18,7 +18,7 @@ _HEADER = Struct("100s24x12s20xc188x155s12x")  # name, size, kind, prefix
 
 
 class _Ahead:
-    """A file of which pieces are asked for in ascending order; what is far beyond the last one is never read."""
+    """A file of which pieces are asked for in ascending order; what is far beyond the last one no disk reads."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -41,7 +41,7 @@ def read_members(url: str, *, suffixes: Collection[str]) -> Iterator[tuple[str, 
         UserError: There is no such file, the tar ends in the middle, or a header is none.
     """
     try:
-        with open_exactly(url) as file:
+        with open_read(url) as file:
             yield from _members(file, url, suffixes)
     except FileNotFoundError as error:
         raise UserError(f"{url}: no such file; {MEND}") from error

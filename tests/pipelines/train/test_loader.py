@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.files import join, make_folder, write_text
-from pipelines.store import MANIFEST, key_of, read_samples, sequence_sample, write_shard, write_tar
+from pipelines.store import MANIFEST, key_of, read_samples, sequence_sample, write_shard
 from pipelines.train.config import DataConfig
 from pipelines.train.corpus import open_corpus, read_shard
 from pipelines.train.distributed import World
@@ -25,7 +25,6 @@ from pipelines.train.tar import read_members
 from schemas.errors import UserError
 from schemas.manifest import TRAINING_SHARDS, Manifest
 from schemas.vocabulary import VocabularyLayout
-from tests.faults.store_server import BUCKET
 from transforms.interleave import InterleaveConfig, encode_utterance
 from transforms.interleave_policies import Policy
 
@@ -445,13 +444,3 @@ def test_the_reader_reads_what_webdataset_reads_long_names_and_all(tmp_path):
     Path(url).write_bytes(whole[:1200])
     with pytest.raises(UserError, match="cut off"):
         list(read_members(url, suffixes=("json", "units.npy")))
-
-
-def test_audio_of_a_shard_in_a_bucket_is_not_fetched(bucket):
-    samples = [(f"u{n}", {"flac": bytes(200_000), "json": b"{}", "units.npy": bytes(1000)}) for n in range(20)]
-    url = f"s3://{BUCKET}/store/shard-00000.tar"
-    write_tar(url, samples)
-    before = bucket.weather.sent_bytes
-    wanted = [(key, {name: files[name] for name in ("json", "units.npy")}) for key, files in samples]
-    assert list(read_members(url, suffixes=("json", "units.npy"))) == wanted
-    assert bucket.weather.sent_bytes - before < 21 * (1 << 15)
