@@ -33,7 +33,7 @@ from benchmarks.speech_models import fitted, random_hubert
 from pipelines.config import load_run
 from pipelines.ingest.usable import usable_rows
 from schemas.records import SAMPLE_RATE_HZ, SourceRow, Waveform
-from transforms.audio import decode
+from transforms.audio_reader import decode
 from transforms.encoder import SpeechEncoder, SpeechEncoderConfig
 from transforms.pitch.fcpe import FcpePitchConfig
 from transforms.style.prosody import ProsodyStyleConfig

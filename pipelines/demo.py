@@ -22,7 +22,7 @@ from pipelines.store import ShardSet
 from pipelines.train.job import load_training, run_training
 from schemas.errors import UserError
 from schemas.records import SourceRow, StoredUtterance, Utterance, Waveform
-from transforms.audio import decode
+from transforms.audio_reader import decode
 from transforms.seeds import rng_for
 
 CORPUS_JOB = Path("jobs/demo/corpus.yaml")

@@ -24,7 +24,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from schemas.errors import EngineError, RecordError, TransientError, UserError
-from transforms.audio import audio_file_system, is_network_error
+from transforms.audio_access import audio_file_system, is_network_error
 
 _PARTIAL = ".partial-"
 _AT_ONCE = 16  # requests to an object store

@@ -17,7 +17,7 @@ from schemas.records import DeadLetter, SourceRow, SpokenWord, Stream, StreamKin
 from transforms.align.gate import GateConfig
 from transforms.align.protocol import AlignerConfig, Alignment
 from transforms.align.readings import align_rows
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 from transforms.encoder import SpeechEncoderConfig
 
 RETRY_PAUSES_S = (1.0, 4.0, 16.0)

@@ -27,7 +27,7 @@ from pipelines.store import key_of
 from pipelines.yaml_config import read_yaml
 from schemas.errors import RecordError, UserError
 from schemas.records import SAMPLE_RATE_HZ, SourceRow, Utterance, Waveform
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 from transforms.encoder import SpeechEncoderConfig
 from transforms.pitch.fcpe_f0 import FcpeF0
 from transforms.vocoder.hifigan import HifiganConfig

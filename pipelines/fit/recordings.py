@@ -15,7 +15,7 @@ from pipelines.ingest import IngestConfig, read_rows
 from pipelines.partition import order_of, without_duplicates
 from schemas.errors import RecordError
 from schemas.records import DeadLetter, SourceRow, Utterance
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 from transforms.seeds import RekeyedGenerator
 
 _NAMED = 3  # of each cause; the others are only counted

@@ -15,7 +15,7 @@ from pipelines.fit.abx_items import Context, items_of_file, items_of_labels, rec
 from pipelines.yaml_config import Section
 from schemas.errors import RecordError, UserError
 from schemas.records import SourceRow, TokenIds, Waveform
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 from transforms.kmeans import Codebook, Features
 from transforms.units.protocol import FeatureExtractor
 

@@ -18,7 +18,8 @@ from pipelines.infer.parts import Speech, check_fingerprints, stream_fingerprint
 from schemas.errors import RecordError, UserError
 from schemas.records import SAMPLE_RATE_HZ, STREAM_KINDS, SourceRow, Stream, StreamKind, TokenIds, Waveform
 from schemas.vocabulary import VocabularyLayout
-from transforms.audio import MAX_DURATION_S, MIN_DURATION_S, AudioReader
+from transforms.audio import MAX_DURATION_S, MIN_DURATION_S
+from transforms.audio_reader import AudioReader
 from transforms.encoder import SpeechEncoder, SpeechEncoderConfig
 from transforms.streams import ceil_div
 

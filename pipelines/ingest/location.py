@@ -11,7 +11,7 @@ import fsspec
 
 from pipelines.files import local_path
 from schemas.errors import RecordError, TransientError, UserError
-from transforms.audio import is_network_error
+from transforms.audio_access import is_network_error
 
 AUDIO_EXTENSIONS = frozenset({"wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "au", "sph", "w64", "caf"})
 _BUFFER_BYTES = 1 << 20

@@ -11,7 +11,7 @@ from pipelines.ingest.location import matching_files, stem
 from pipelines.ingest.rows import cells_by_role, make_letter, make_row, pick_columns, require_columns
 from schemas.errors import RecordError, TransientError, UserError
 from schemas.records import DeadLetter, SourceRow
-from transforms.audio import parquet_audio_column
+from transforms.audio_parquet import parquet_audio_column
 
 _ROWS_AT_ONCE = 4096
 

@@ -18,7 +18,8 @@ import soundfile as sf
 from pipelines.partition import Row, order_of
 from schemas.errors import RecordError, TransientError
 from schemas.records import SourceRow
-from transforms.audio import AudioReader, is_network_error
+from transforms.audio_access import is_network_error
+from transforms.audio_reader import AudioReader
 
 HEADERS = 1000
 Z_95 = 1.96

@@ -14,7 +14,7 @@ from schemas.records import DeadLetter, SourceRow
 from tests.faults.damage import AUDIO_NAMES, Damager, bombs
 from tests.faults.fuzzing import fuzz
 from tests.faults.harness import ROOT
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 
 READER_BYTES = 450 << 20
 READ = """

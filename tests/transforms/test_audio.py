@@ -23,7 +23,9 @@ from hypothesis import strategies as st
 
 from schemas.errors import RecordError, TransientError, UserError
 from schemas.records import SourceRow
-from transforms.audio import AudioReader, decode, decode_file, parquet_audio_column, resample, resampled_length
+from transforms.audio import decode_file, resample, resampled_length
+from transforms.audio_parquet import parquet_audio_column
+from transforms.audio_reader import AudioReader, decode
 
 EXAMPLE = Path(__file__).parents[2] / "examples/asterisk-en/audio/agent-alreadyon.flac"
 SPEECH, _ = sf.read(EXAMPLE, dtype="float32")
@@ -439,7 +441,7 @@ def test_parquet_reads_a_row_group_once_while_it_is_cached(tmp_path):
 
 
 def test_parquet_cache_keeps_one_group_at_least_and_no_more_than_its_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr("transforms.audio._CACHE_BYTES", 10_000)
+    monkeypatch.setattr("transforms.audio_reader._CACHE_BYTES", 10_000)
     url = parquet(tmp_path / "a.parquet", [encoded(SPEECH[:4000])] * 4, row_group_size=1)
     reader = AudioReader()
     for index in range(4):

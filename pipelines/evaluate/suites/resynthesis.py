@@ -14,7 +14,7 @@ from pipelines.evaluate.statistics import mean_figure, ratio_figure
 from pipelines.evaluate.suite import Figure, Outcome, Request, Row, Say, Settings, Suite
 from schemas.errors import RecordError, UserError
 from schemas.records import Utterance
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 from transforms.encoder import SpeechEncoderConfig
 from transforms.vocoder.hifigan import HifiganConfig
 

@@ -25,7 +25,7 @@ from pipelines.evaluate.suite import Figure, Outcome, Request, Row, Say, Setting
 from pipelines.infer.parts import Speech
 from schemas.errors import RecordError, UserError
 from transforms.align.given import GivenConfig
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 from transforms.seeds import rng_for
 
 CTM = "words.ctm"

@@ -19,7 +19,7 @@ from pipelines.evaluate.suite import Figure, Outcome, Request, Row, Settings, Su
 from pipelines.yaml_config import read_yaml
 from schemas.errors import RecordError, UserError
 from schemas.records import SAMPLE_RATE_HZ, SourceRow, TokenIds
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 from transforms.encoder import SpeechEncoderConfig
 
 # 61 phones of TIMIT to 39 (Lee and Hon 1989); ``q`` is left out.

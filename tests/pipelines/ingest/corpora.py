@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from pipelines.ingest import IngestConfig, read_rows
 from schemas.records import DeadLetter, SourceRow
-from transforms.audio import decode
+from transforms.audio_reader import decode
 
 EXAMPLES = Path(__file__).parents[3] / "examples/asterisk-en"
 PROMPTS = [

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.store_server import BUCKET
 from tests.pipelines.ingest.corpora import PROMPTS, assert_is_corpus, audio, parquet, read, rows, table_text
-from transforms.audio import AudioReader, decode
+from transforms.audio_reader import AudioReader, decode
 
 ROOT = f"s3://{BUCKET}"
 

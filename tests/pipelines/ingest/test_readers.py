@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pipelines.ingest import FolderConfig, LibriSpeechConfig, LJSpeechConfig, ParquetConfig, TableConfig, read_rows
 from schemas.errors import UserError
 from tests.pipelines.ingest.corpora import ADAPTER, PROMPTS, audio, parquet, put_audio, read, rows, table_text
-from transforms.audio import decode
+from transforms.audio_reader import decode
 
 
 @pytest.mark.parametrize("kind", ["table", "folder", "librispeech", "parquet"])

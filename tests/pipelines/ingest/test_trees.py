@@ -2,7 +2,7 @@
 
 from schemas.records import SourceRow
 from tests.pipelines.ingest.corpora import PROMPTS, audio, letters, put_audio, read, rows
-from transforms.audio import decode
+from transforms.audio_reader import decode
 
 
 def test_folder(tmp_path):

@@ -24,7 +24,7 @@ from pipelines.store import ShardSet
 from schemas.errors import UserError
 from schemas.records import DeadLetter, SourceRow
 from tests.pipelines.conftest import GOOD_IDS, job
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 
 RATES = "benchmarks/results/stages.json"
 DEMO = "jobs/demo/corpus.yaml"

@@ -23,7 +23,7 @@ from schemas.errors import EngineError, UserError
 from schemas.records import SourceRow
 from tests.pipelines.conftest import EXAMPLES, prompts
 from transforms.align.given import GivenConfig
-from transforms.audio import AudioReader
+from transforms.audio_reader import AudioReader
 from transforms.text.verbalise import verbalise
 
 IDS = (
