@@ -38,9 +38,11 @@ from schemas.vocabulary import VocabularyLayout
 from transforms.backend import digest_json
 from transforms.interleave import InterleaveConfig, encode_utterance
 from transforms.text.tokenizer import load_tokenizer
+from transforms.written import written_groups
 
 BASE: tuple[StreamKind, ...] = ("units",)
 RECORDS_FOR_WORKERS = 10_000
+_COUNTS = ("transcript_tokens", "text_tokens", "speech_tokens", "of_several_words", "without_a_switch")
 _BAKE_VERSION = 3  # since 2, no switch falls between two words that no blank parts; since 3, switches are counted
 MANY_WITHOUT_A_SWITCH = 1 / 3
 
@@ -80,7 +82,7 @@ class BakeJob:
             tokenizer = load_tokenizer(fetch_folder(self.tokenizer, Path(temporary)))
 
         def work(shard: int, report: Report) -> ShardEntry:
-            counts = dict.fromkeys(("transcript_tokens", "text_tokens", "speech_tokens", "without_a_switch"), 0)
+            counts = dict.fromkeys(_COUNTS, 0)
             source = join(self.store, shard_name(shard))
 
             def samples() -> Iterator[tuple[str, Sample]]:
@@ -95,7 +97,9 @@ class BakeJob:
                         epoch=self.epoch,
                     )
                     counts["transcript_tokens"] += len(tokenizer.encode(record.text))
-                    counts["without_a_switch"] += len(sequence.segments) == 1
+                    if len(written_groups(record.words, record.text)) > 1:
+                        counts["of_several_words"] += 1
+                        counts["without_a_switch"] += len(sequence.segments) == 1
                     for segment in sequence.segments:
                         counts[f"{segment.modality}_tokens"] += segment.token_end - segment.token_start
                     yield record.utterance_id, sequence_sample(sequence)
@@ -149,12 +153,13 @@ def training_manifest(job: BakeJob, entries: list[ShardEntry]) -> Manifest:
 
 
 def too_few_switches(config: InterleaveConfig, share: float) -> str | None:
-    """A sentence where more than a third of the interleaved sequences, such a share, are of one modality."""
+    """A sentence where more than a third of the interleaved sequences of several words, such a share, are of one
+    modality."""
     if share <= MANY_WITHOUT_A_SWITCH:
         return None
     keys = [f"interleave.{name}" for name in ("text_words", "speech_words", "chunk_words") if config.has_option(name)]
     what = f"; lower {' and '.join(keys)} for short utterances" if keys else ""
-    return f"{share:.0%} of the interleaved sequences have no switch of modality{what}"
+    return f"{share:.0%} of the interleaved sequences of several words have no switch of modality{what}"
 
 
 def withdraw_all(folder: RunFolder) -> None:

@@ -166,7 +166,8 @@ class BakeConfig(InterleaveConfig):
     """Baked training shards: how modalities alternate (defaults: Spirit LM, section 3.1), and what speech is made of.
 
     A short utterance may end before its first run does: with the defaults 96 % of those of 6 words have no switch of
-    modality, 77 % of 10, 42 % of 15, 2 % of 30. `plait plan` and `plait run` say so where they are more than a third.
+    modality, 77 % of 10, 42 % of 15, 2 % of 30. `plait plan` and `plait run` say so where they are more than a third of
+    those of several words.
 
     Args:
         epochs: Draws that are baked, a folder each; 0 bakes none.

@@ -73,8 +73,7 @@ def _run(config: RunConfig, folder: RunFolder, still_ours: Check) -> dict[str, A
     remove(folder.work)
     for cause, example in now.examples.items():
         print(f"dropped by {cause}: {now.dropped[cause]}, such as {example}", flush=True)
-    unswitched = figures.get("interleaved_without_a_switch", 0)
-    if said := too_few_switches(config.interleave, unswitched / figures["in_shards"]):
+    if said := too_few_switches(config.interleave, figures.get("interleaved_without_a_switch", 0.0)):
         print(said, flush=True)
     return figures
 
@@ -235,7 +234,8 @@ def corpus_figures(
         baked = ShardSet(folder.interleaved(0)).manifest
         tokens["text"] = baked.count("transcript_tokens")
         figures["interleaved_tokens"] = {name: baked.count(f"{name}_tokens") for name in ("text", "speech")}
-        figures["interleaved_without_a_switch"] = baked.count("without_a_switch")
+        several = baked.count("of_several_words")
+        figures["interleaved_without_a_switch"] = round(baked.count("without_a_switch") / max(several, 1), 4)
     return figures
 
 

@@ -145,7 +145,7 @@ def idle_workers(config: RunConfig) -> Iterator[str]:
 
 def few_switches(config: RunConfig, rows: Sequence[SourceRow]) -> Iterator[str]:
     """Where the texts are too short for the interleaving; a written word is what stands between blanks."""
-    sizes = {row.utterance_id: len(row.text.split()) for row in rows if row.text.strip()}
+    sizes = {row.utterance_id: size for row in rows if (size := len(row.text.split())) > 1}
     if config.align is None or not config.interleave.epochs or not sizes:
         return
     unswitched = sum(

@@ -107,7 +107,8 @@ class ReportData:
         speech_s: Seconds of speech in the shards.
         tokens: Tokens in the shards by kind (``text``, ``units``, ``pitch``, ``style``).
         tokens_per_s: Speech tokens a second of speech.
-        without_a_switch: Interleaved sequences of one modality alone; None where none were baked.
+        without_a_switch: Share of the interleaved sequences of several words that are of one modality; None where none
+            were baked.
         seconds_by_stage: Wall or processor seconds by stage, in the order of the stages.
         provenance: Tables of names and values: versions, fingerprints, machine.
         config: The resolved job, as YAML.
@@ -120,7 +121,7 @@ class ReportData:
     words: int
     tokens: Mapping[str, int]
     tokens_per_s: float
-    without_a_switch: int | None = None
+    without_a_switch: float | None = None
     dropped: Sequence[DroppedCause] = ()
     samples: Sequence[SampleUtterance] = ()
     histograms: Sequence[Histogram] = ()

@@ -109,8 +109,10 @@ def test_sequences_without_a_switch_are_counted_and_said_where_they_are_many(sma
         config = job(tmp_path, output="out", table=str(small_corpus / "corpus.tsv"))
         figures = run(config.model_copy(update={"interleave": BakeConfig.model_validate(bounds)}))
         baked = ShardSet(RunFolder(str(tmp_path / "out")).interleaved(0))
-        unswitched = sum(len(sequence.segments) == 1 for sequence in baked.sequences())
-        assert figures["interleaved_without_a_switch"] == unswitched
+        several = {u.utterance_id for u in ShardSet(str(tmp_path / "out/corpus")).utterances() if " " in u.text.strip()}
+        assert 0 < len(several) < len(GOOD_IDS)
+        drawn = [len(sequence.segments) for sequence in baked.sequences() if sequence.utterance_id in several]
+        assert figures["interleaved_without_a_switch"] == round(drawn.count(1) / len(drawn), 4)
         told.append([line for line in capsys.readouterr().out.splitlines() if "no switch of modality" in line])
     few, many = told
     assert few == []

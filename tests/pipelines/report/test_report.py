@@ -78,7 +78,7 @@ def full_report(text="That agent"):
         words=12345,
         tokens={"text": 3, "units": 6, "pitch": 2, "style": 1},
         tokens_per_s=17.25,
-        without_a_switch=1,
+        without_a_switch=0.5,
         dropped=dropped_causes([DeadLetter(text, "align", "alignment_failed", text, "failed", "a.wav")]),
         samples=[SampleUtterance(utterance(text), SPEECH, segments, f0_hz, 160)],
         histograms=[Histogram(text, "nats", [-1.0, -2.0, float("nan")], threshold=-3.0)],
