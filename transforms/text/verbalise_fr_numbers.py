@@ -3,14 +3,7 @@
 import re
 
 from transforms.text.verbalise import Reading
-from transforms.text.verbalise_locale import (
-    Gender,
-    Noun,
-    Readings,
-    in_words,
-    unique,
-    words,
-)
+from transforms.text.verbalise_locale import Gender, Noun, Readings, in_words, unique, words
 from transforms.text.verbalise_numbers import roman_value
 
 MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()

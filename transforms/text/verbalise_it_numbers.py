@@ -3,14 +3,7 @@
 import re
 
 from transforms.text.verbalise import Reading, text_before
-from transforms.text.verbalise_locale import (
-    Gender,
-    Noun,
-    Readings,
-    in_words,
-    unique,
-    words,
-)
+from transforms.text.verbalise_locale import Gender, Noun, Readings, in_words, unique, words
 
 MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split()
 
