@@ -82,21 +82,21 @@ class Loader:
             keep_streams=config.interleave.reemit_context,
         )
         from_store = sum(source.reads == "store" for source in sources.values())
-        self._cache = TableCache(reader, capacity=window * max(1, from_store), workers=config.workers)
-        self._baked_cache = TableCache(
-            SequenceReader(exclude_ids, only_ids), capacity=window, workers=config.workers if baked else 0
-        )
-        self._text_cache = TableCache(
-            TextReader(layout, tokenizer), capacity=window, workers=config.workers if config.texts else 0
-        )
-        self._speech_cache = TableCache(
-            SpeechReader(layout, kinds, exclude_ids, only_ids), capacity=window, workers=config.workers if speech else 0
-        )
-        places: dict[Reads, tuple[Sequence[Sequence[str]], TableCache]] = {
-            "store": ([shards], self._cache),
-            "baked": (baked, self._baked_cache),
-            "texts": ([config.texts], self._text_cache),
-            "speech": ([speech], self._speech_cache),
+        workers = config.workers
+        speech_reader = SpeechReader(layout, kinds, exclude_ids, only_ids)
+        self._caches: dict[Reads, TableCache] = {
+            "store": TableCache(reader, capacity=window * max(1, from_store), workers=workers),
+            "baked": TableCache(
+                SequenceReader(exclude_ids, only_ids), capacity=window, workers=workers if baked else 0
+            ),
+            "texts": TableCache(TextReader(layout, tokenizer), capacity=window, workers=workers if config.texts else 0),
+            "speech": TableCache(speech_reader, capacity=window, workers=workers if speech else 0),
+        }
+        folders: dict[Reads, Sequence[Sequence[str]]] = {
+            "store": [shards],
+            "baked": baked,
+            "texts": [config.texts],
+            "speech": [speech],
         }
         split = Splitter(
             layout=layout,
@@ -107,8 +107,8 @@ class Loader:
         self._streams = {
             name: DocumentStream(
                 name,
-                shards=shards_of_epoch(places[source.reads][0]),
-                cache=places[source.reads][1],
+                shards=shards_of_epoch(folders[source.reads]),
+                cache=self._caches[source.reads],
                 encode=source.encode,
                 split=split,
                 seed=seed,
@@ -190,10 +190,8 @@ class Loader:
 
     def close(self) -> None:
         """End the worker processes."""
-        self._cache.close()
-        self._baked_cache.close()
-        self._text_cache.close()
-        self._speech_cache.close()
+        for cache in self._caches.values():
+            cache.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, as plain JSON values."""

@@ -188,7 +188,7 @@ def test_small_tables_are_read_once_and_change_no_batch(corpus):
         tight.table(url)
         assert sum(table.nbytes for table in tight._tables.values()) <= 2 * biggest
     keeping, forgetting = make_loader(corpus), make_loader(corpus)
-    forgetting._cache._keep_bytes = 0
+    forgetting._caches["store"]._keep_bytes = 0
     for _ in range(12):
         assert same(next(keeping), next(forgetting))
 
